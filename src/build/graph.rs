@@ -1,0 +1,337 @@
+//! The scratch graph of one unit: its types, functions and variables as the walk found them.
+//!
+//! References are DIE offsets until somebody follows them, because most of them lead forward. The
+//! memory is reused from unit to unit.
+
+use crate::dwarf::{NameId, Value};
+
+/// A reference to a type of the unit: nothing, a DIE by its offset in the unit, or a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Link(u32);
+
+const NODE: u32 = 1 << 31;
+
+/// Marks a place among the parts of nested types.
+const NESTED: u32 = 1 << 31;
+
+impl Link {
+    pub(super) const VOID: Link = Link(0);
+
+    /// The DIE at `offset` bytes into the unit; 0 means void, for a unit begins with its header.
+    #[inline]
+    pub(super) fn die(offset: u32) -> Link {
+        Link(offset)
+    }
+
+    #[inline]
+    pub(super) fn node(node: NodeId) -> Link {
+        Link(node.0 | NODE)
+    }
+}
+
+/// A type of the unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NodeId(pub(super) u32);
+
+impl NodeId {
+    #[inline]
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a node will be in BTF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Shape {
+    /// Nothing can be said about it: `DW_TAG_unspecified_type`, tags that C does not have.
+    Void,
+    /// It is what it refers to: `_Atomic`.
+    Same,
+    Int,
+    Float,
+    Ptr,
+    Array,
+    Struct,
+    Union,
+    Enum,
+    /// Declared only; struct or union.
+    FwdStruct,
+    FwdUnion,
+    Typedef,
+    Volatile,
+    Const,
+    Restrict,
+    FuncProto,
+    TypeTag,
+}
+
+/// One type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub(super) name: NameId,
+    /// Bytes; of an array its elements.
+    pub(super) size: u64,
+    /// Offset of its DIE in the unit, or of the DIE that it was made up for.
+    pub(super) offset: u32,
+    /// What it points to, modifies, contains or returns; of an enum its underlying type.
+    pub(super) target: Link,
+    pub(super) parts: u32,
+    pub(super) part_count: u32,
+    /// The encoding of an INT.
+    pub(super) encoding: u32,
+    pub(super) shape: Shape,
+}
+
+/// A member, enumerator or parameter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) name: NameId,
+    /// Offset of a member from the start of its struct, in bits; value of an enumerator.
+    pub(super) value: u64,
+    pub(super) target: Link,
+    /// Bits of a bitfield; 0 for everything else.
+    pub(super) bits: u32,
+}
+
+/// A member of DWARF 2 or 3 whose place depends on the size of its type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OldBitfield {
+    pub(super) part: u32,
+    /// `DW_AT_bit_offset`: bits from the most significant bit of the storage unit.
+    pub(super) bit_offset: i64,
+    /// Bytes of the storage unit; 0 where the type's size is meant.
+    pub(super) storage_bytes: u64,
+}
+
+/// A declaration tag of a struct, union or typedef, or of a member.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tag {
+    pub(super) node: NodeId,
+    pub(super) value: NameId,
+    /// The member, or -1 for the type itself.
+    pub(super) component: i32,
+}
+
+/// A subprogram.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Func {
+    pub(super) offset: u32,
+    pub(super) name: NameId,
+    pub(super) returns: Option<Link>,
+    /// Its abstract instance or its declaration, by offset in the unit; 0 if it has none.
+    pub(super) origin: u32,
+    pub(super) low_pc: u64,
+    pub(super) is_declaration: bool,
+    pub(super) is_abstract: bool,
+    /// `DW_CC_nocall`: the compiler changed the signature.
+    pub(super) is_nocall: bool,
+    pub(super) is_variadic: bool,
+    pub(super) params: u32,
+    pub(super) param_count: u32,
+}
+
+/// A parameter of a subprogram.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Param {
+    pub(super) offset: u32,
+    pub(super) name: NameId,
+    pub(super) target: Option<Link>,
+    /// The parameter of the abstract instance, by offset in the unit; 0 if it has none.
+    pub(super) origin: u32,
+    pub(super) location: Option<Value>,
+    pub(super) has_const: bool,
+}
+
+/// A declaration tag of a function or of one of its parameters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FuncTag {
+    pub(super) func: u32,
+    pub(super) value: NameId,
+    pub(super) component: i32,
+}
+
+/// A variable outside functions.
+#[derive(Debug, Clone)]
+pub(super) struct Variable {
+    pub(super) offset: u32,
+    pub(super) name: NameId,
+    pub(super) target: Option<Link>,
+    /// Its declaration, by offset in the unit; 0 if it has none.
+    pub(super) specification: u32,
+    pub(super) address: Option<u64>,
+    pub(super) external: bool,
+    pub(super) tags: Vec<NameId>,
+}
+
+/// All of a unit that matters.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    pub(super) nodes: Vec<Node>,
+    pub(super) parts: Vec<Part>,
+    /// Parts of types that were nested in others.
+    nested: Vec<Part>,
+    pub(super) old_bitfields: Vec<OldBitfield>,
+    pub(super) tags: Vec<Tag>,
+    pub(super) funcs: Vec<Func>,
+    pub(super) params: Vec<Param>,
+    pub(super) func_tags: Vec<FuncTag>,
+    pub(super) variables: Vec<Variable>,
+    /// Node by DIE offset. Never cleared between units: an entry counts only if the node says that it
+    /// lies there.
+    by_offset: Vec<u32>,
+}
+
+impl Graph {
+    pub(super) fn clear(&mut self, unit_bytes: u32) {
+        self.nodes.clear();
+        self.parts.clear();
+        self.nested.clear();
+        self.old_bitfields.clear();
+        self.tags.clear();
+        self.funcs.clear();
+        self.params.clear();
+        self.func_tags.clear();
+        self.variables.clear();
+        if self.by_offset.len() < unit_bytes as usize {
+            self.by_offset.resize(unit_bytes as usize, 0);
+        }
+    }
+
+    /// Adds a node that its DIE's offset finds.
+    #[inline]
+    pub(super) fn push(&mut self, node: Node) -> NodeId {
+        let id = self.push_hidden(node);
+        self.by_offset[node.offset as usize] = id.0;
+        id
+    }
+
+    /// Adds a node that only links find.
+    #[inline]
+    pub(super) fn push_hidden(&mut self, node: Node) -> NodeId {
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(node);
+        id
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    #[inline]
+    pub(super) fn parts(&self, node: &Node) -> &[Part] {
+        let all = if node.parts & NESTED == 0 { &self.parts } else { &self.nested };
+        &all[(node.parts & !NESTED) as usize..][..node.part_count as usize]
+    }
+
+    /// Moves the parts of a type, which are the last ones, to where those of nested types are.
+    pub(super) fn move_parts(&mut self, id: NodeId, parts: u32) {
+        let start = self.nested.len() as u32;
+        self.nested.extend(self.parts.drain(parts as usize..));
+        self.nodes[id.index()].parts = start | NESTED;
+        for bitfield in self.old_bitfields.iter_mut().rev() {
+            if bitfield.part & NESTED != 0 || bitfield.part < parts {
+                break;
+            }
+            bitfield.part = (bitfield.part - parts + start) | NESTED;
+        }
+    }
+
+    /// The part that an [`OldBitfield`] is about.
+    pub(super) fn part_mut(&mut self, part: u32) -> &mut Part {
+        let all = if part & NESTED == 0 { &mut self.parts } else { &mut self.nested };
+        &mut all[(part & !NESTED) as usize]
+    }
+
+    /// The node that a link leads to; `None` for void and where it leads to no type.
+    #[inline]
+    pub(super) fn resolve(&self, link: Link) -> Option<NodeId> {
+        let id = self.at(link)?;
+        match self.nodes[id.index()].shape {
+            Shape::Void | Shape::Same => self.resolve_same(id),
+            _ => Some(id),
+        }
+    }
+
+    fn resolve_same(&self, mut id: NodeId) -> Option<NodeId> {
+        // A chain longer than the graph is a ring.
+        for _ in 0..=self.nodes.len() {
+            let node = &self.nodes[id.index()];
+            match node.shape {
+                Shape::Void => return None,
+                Shape::Same => id = self.at(node.target)?,
+                _ => return Some(id),
+            }
+        }
+        None
+    }
+
+    /// The node right behind a link.
+    #[inline]
+    fn at(&self, link: Link) -> Option<NodeId> {
+        if link.0 & NODE != 0 {
+            return Some(NodeId(link.0 & !NODE));
+        }
+        if link == Link::VOID {
+            return None;
+        }
+        let id = *self.by_offset.get(link.0 as usize)?;
+        (self.nodes.get(id as usize)?.offset == link.0).then_some(NodeId(id))
+    }
+
+    /// True if a link leads to a DIE that is no type.
+    pub(super) fn is_dangling(&self, link: Link) -> bool {
+        link != Link::VOID && self.at(link).is_none()
+    }
+
+    /// The type behind typedefs and qualifiers; `None` for void.
+    pub(super) fn strip(&self, link: Link) -> Option<NodeId> {
+        let mut id = self.resolve(link)?;
+        for _ in 0..self.nodes.len() {
+            let node = &self.nodes[id.index()];
+            match node.shape {
+                Shape::Typedef | Shape::Const | Shape::Volatile | Shape::Restrict | Shape::TypeTag => {
+                    id = self.resolve(node.target)?;
+                }
+                _ => return Some(id),
+            }
+        }
+        None
+    }
+
+    /// Bytes of a type; `None` if it has no size. `pointer_bytes` is the size of an address.
+    pub(super) fn size_of(&self, link: Link, pointer_bytes: u8) -> Option<u64> {
+        let (mut link, mut elements) = (link, 1u64);
+        for _ in 0..=self.nodes.len() {
+            let node = self.node(self.strip(link)?);
+            let bytes = match node.shape {
+                Shape::Ptr => u64::from(pointer_bytes),
+                Shape::Array => {
+                    elements = elements.checked_mul(node.size)?;
+                    link = node.target;
+                    continue;
+                }
+                Shape::FuncProto | Shape::FwdStruct | Shape::FwdUnion => return None,
+                _ => node.size,
+            };
+            return bytes.checked_mul(elements);
+        }
+        None
+    }
+
+    /// The subprogram whose DIE lies there.
+    pub(super) fn func_at(&self, offset: u32) -> Option<usize> {
+        // In the order of the file up to nested ones, which follow their parents: sorted.
+        self.funcs.binary_search_by_key(&offset, |f| f.offset).ok()
+    }
+
+    /// The parameter whose DIE lies there.
+    pub(super) fn param_at(&self, offset: u32) -> Option<usize> {
+        self.params.binary_search_by_key(&offset, |p| p.offset).ok()
+    }
+
+    /// The variable whose DIE lies there.
+    pub(super) fn variable_at(&self, offset: u32) -> Option<usize> {
+        self.variables.binary_search_by_key(&offset, |v| v.offset).ok()
+    }
+}

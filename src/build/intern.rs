@@ -1,0 +1,418 @@
+//! From the graph of a unit to entries of a table: look up by quick key, intern what is new.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use super::graph::{Graph, Link, Node, NodeId, Shape};
+use super::key::{Keys, class_of, is_signed, node_key};
+use super::warning::{Warning, Warnings};
+use super::{mentions, place};
+use crate::btf::{Kind, Member, is_identifier};
+use crate::dwarf::{NameId, Sections};
+use crate::table::{
+    Anchor, Entry, EntryId, Key, KeyHasher, KeyIdentity, KeyMap, Part, Ref, StrId, Tables, Variant,
+};
+use crate::{Error, Result};
+
+/// A map by the word of a name. The words are offsets: spread them, or a table of them is all collisions.
+type NameMap = HashMap<u64, StrId, BuildHasherDefault<KeyIdentity>>;
+
+/// The tables of one worker, and what it needs to find its way into them.
+#[derive(Debug)]
+pub(super) struct Interner<'a> {
+    sections: Sections<'a>,
+    pub(super) tables: Tables<'a>,
+    /// Types by quick key.
+    seen: KeyMap<EntryId>,
+    identifiers: NameMap,
+    texts: NameMap,
+    /// By node of the current unit: its entry.
+    entries: Vec<EntryId>,
+    mentioned: Vec<EntryId>,
+    parts: Vec<Part>,
+}
+
+const UNSET: EntryId = EntryId(u32::MAX);
+
+/// Whether a name must be an identifier, or may be any text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NameUse {
+    Identifier,
+    Text,
+}
+
+impl NameUse {
+    /// Kernels do not look at the names of integers, floats and tags.
+    #[inline(always)]
+    pub(super) fn of(shape: Shape) -> NameUse {
+        match shape {
+            Shape::Int | Shape::Float | Shape::TypeTag => NameUse::Text,
+            _ => NameUse::Identifier,
+        }
+    }
+}
+
+impl<'a> Interner<'a> {
+    pub(super) fn new(sections: Sections<'a>) -> Self {
+        Interner {
+            sections,
+            tables: Tables::default(),
+            seen: KeyMap::default(),
+            identifiers: NameMap::default(),
+            texts: NameMap::default(),
+            entries: Vec::new(),
+            mentioned: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    /// Takes in all types of a unit, whose quick keys are in `keys`.
+    pub(super) fn unit(
+        &mut self,
+        graph: &Graph,
+        keys: &Keys,
+        unit: u32,
+        warnings: &mut Warnings,
+    ) -> Result<()> {
+        self.begin(graph);
+        for &id in &keys.order {
+            self.look_up(graph, id, keys.refs[id.index()], unit, warnings)?;
+        }
+        for &id in &keys.anchors {
+            let quick = node_key(graph, graph.node(id), &mut |name, _| name.0, &mut |link| {
+                graph.resolve(link).map_or(Key::VOID, |target| keys.refs[target.index()])
+            });
+            let entry = self.look_up(graph, id, quick, unit, warnings)?;
+            self.mentioned.push(entry);
+        }
+        self.tables.mentions.push(mentions(unit, &self.mentioned));
+        Ok(())
+    }
+
+    pub(super) fn begin(&mut self, graph: &Graph) {
+        self.entries.clear();
+        self.entries.resize(graph.nodes.len(), UNSET);
+        self.mentioned.clear();
+    }
+
+    /// The entry of a node with that quick key.
+    #[inline(always)]
+    fn look_up(
+        &mut self,
+        graph: &Graph,
+        id: NodeId,
+        quick: Key,
+        unit: u32,
+        warnings: &mut Warnings,
+    ) -> Result<EntryId> {
+        let entry = match self.seen.get(&quick) {
+            Some(&entry) => entry,
+            None => {
+                let entry = self.add(graph, id, warnings)?;
+                self.seen.insert(quick, entry);
+                entry
+            }
+        };
+        self.tables.types.occur(entry, place(unit, id));
+        self.entries[id.index()] = entry;
+        Ok(entry)
+    }
+
+    /// Interns a node that was not seen yet, by its content. What it refers to is interned already.
+    #[cold]
+    fn add(&mut self, graph: &Graph, id: NodeId, warnings: &mut Warnings) -> Result<EntryId> {
+        let node = graph.node(id);
+        self.intern_names(graph, node, warnings)?;
+        let key = node_key(graph, node, &mut |name, text| self.name_hash(name, text), &mut |link| {
+            graph.resolve(link).map_or(Key::VOID, |target| self.content_key(graph, target))
+        });
+        self.insert(graph, node, key, &mut |_| Variant::Usual, warnings)
+    }
+
+    /// The content key of a reference to a node of this unit.
+    fn content_key(&self, graph: &Graph, target: NodeId) -> Key {
+        let node = graph.node(target);
+        match class_of(node) {
+            Some(class) => {
+                Anchor::key_of(class, self.name_hash(node.name, NameUse::Identifier), Variant::Usual)
+            }
+            None => self.tables.types.get(self.entries[target.index()]).key,
+        }
+    }
+
+    /// Sets the entry of a node, for those who refer to it.
+    pub(super) fn set_entry(&mut self, id: NodeId, entry: EntryId) {
+        self.entries[id.index()] = entry;
+    }
+
+    /// The entry of a node.
+    pub(super) fn entry_of(&self, id: NodeId) -> EntryId {
+        self.entries[id.index()]
+    }
+
+    /// Interns the names of a node, its parts, and of the anchors that they refer to.
+    pub(super) fn intern_names(&mut self, graph: &Graph, node: &Node, warnings: &mut Warnings) -> Result<()> {
+        self.intern(node.name, NameUse::of(node.shape), warnings)?;
+        let mut referred = |this: &mut Self, link: Link| match graph.resolve(link).map(|id| graph.node(id)) {
+            Some(target) if class_of(target).is_some() => {
+                this.intern(target.name, NameUse::Identifier, warnings).map(|_| ())
+            }
+            _ => Ok(()),
+        };
+        referred(self, node.target)?;
+        for part in graph.parts(node) {
+            referred(self, part.target)?;
+        }
+        for part in graph.parts(node) {
+            self.intern(part.name, NameUse::Identifier, warnings)?;
+        }
+        Ok(())
+    }
+
+    /// The string of a name. One that must be an identifier and is none becomes one.
+    pub(super) fn intern(&mut self, name: NameId, used: NameUse, warnings: &mut Warnings) -> Result<StrId> {
+        if name.is_none() {
+            return Ok(StrId::EMPTY);
+        }
+        let known = if used == NameUse::Text { &self.texts } else { &self.identifiers };
+        if let Some(&id) = known.get(&spread(name)) {
+            return Ok(id);
+        }
+        let bytes = self.bytes(name)?;
+        let id = if used == NameUse::Text || bytes.is_empty() || is_identifier(&bytes) {
+            self.tables.strings.intern(bytes)
+        } else {
+            warnings.count(Warning::NameReplaced);
+            self.tables.strings.intern(Cow::Owned(identifier_for(&bytes)))
+        };
+        let known = if used == NameUse::Text { &mut self.texts } else { &mut self.identifiers };
+        known.insert(spread(name), id);
+        Ok(id)
+    }
+
+    fn bytes(&self, name: NameId) -> Result<Cow<'a, [u8]>> {
+        name.find(&self.sections).ok_or_else(|| {
+            Error::input("a name lies outside its string section, or nothing ends it")
+                .hint("the file is damaged")
+        })
+    }
+
+    /// The hash of an interned name's bytes.
+    pub(super) fn name_hash(&self, name: NameId, used: NameUse) -> u64 {
+        self.tables.strings.hash(self.string(name, used))
+    }
+
+    /// The string of an interned name.
+    pub(super) fn string(&self, name: NameId, used: NameUse) -> StrId {
+        let known = if used == NameUse::Text { &self.texts } else { &self.identifiers };
+        if name.is_none() { StrId::EMPTY } else { known.get(&spread(name)).copied().unwrap_or_default() }
+    }
+
+    /// Writes a node, whose names are interned, as an entry with the content key `key`. `variant` tells
+    /// which definition of a named node is meant where it is referred to.
+    pub(super) fn insert(
+        &mut self,
+        graph: &Graph,
+        node: &Node,
+        key: Key,
+        variant: &mut impl FnMut(NodeId) -> Variant,
+        warnings: &mut Warnings,
+    ) -> Result<EntryId> {
+        if let Some(known) = self.tables.types.find(key) {
+            return Ok(known);
+        }
+        let mut entry = Entry::new(kind_of(graph, node), key);
+        entry.name = self.string(node.name, NameUse::of(node.shape));
+        entry.size = node.size as u32;
+        entry.encoding = node.encoding;
+        entry.kind_flag = match node.shape {
+            Shape::FwdUnion => true,
+            Shape::Enum => is_signed(graph, node),
+            Shape::Struct | Shape::Union => {
+                graph.parts(node).iter().any(|p| p.bits != 0 || p.value % 8 != 0)
+            }
+            _ => false,
+        };
+        if node.shape != Shape::Enum {
+            entry.target = self.reference(graph, node.target, variant, warnings);
+        }
+        entry.incomplete = self.is_incomplete(entry.target);
+        self.parts.clear();
+        let is_composite = matches!(node.shape, Shape::Struct | Shape::Union);
+        for part in graph.parts(node) {
+            let target = self.reference(graph, part.target, variant, warnings);
+            if is_composite && target == Ref::VOID {
+                warnings.count(Warning::MemberVoid);
+                continue;
+            }
+            let value = match node.shape {
+                Shape::Struct | Shape::Union => offset_word(part.value, part.bits, entry.kind_flag),
+                _ => Some(part.value),
+            };
+            let Some(value) = value else {
+                warnings.count(Warning::MemberOffset);
+                continue;
+            };
+            entry.incomplete |= self.is_incomplete(target);
+            let name = self.string(part.name, NameUse::Identifier);
+            self.parts.push(Part { name, target, value });
+        }
+        Ok(self.tables.types.insert(entry, self.parts.drain(..)))
+    }
+
+    fn is_incomplete(&self, target: Ref) -> bool {
+        let types = &self.tables.types;
+        match (target.as_entry(), target.as_anchor()) {
+            (Some(entry), _) => types.get(entry).incomplete,
+            (_, Some(anchor)) => types.anchors()[anchor.0 as usize].variant == Variant::Declared,
+            _ => false,
+        }
+    }
+
+    /// The reference that a link becomes.
+    pub(super) fn reference(
+        &mut self,
+        graph: &Graph,
+        link: Link,
+        variant: &mut impl FnMut(NodeId) -> Variant,
+        warnings: &mut Warnings,
+    ) -> Ref {
+        let Some(target) = graph.resolve(link) else {
+            if graph.is_dangling(link) {
+                warnings.count(Warning::DanglingReference);
+            }
+            return Ref::VOID;
+        };
+        let node = graph.node(target);
+        match class_of(node) {
+            Some(class) => {
+                let name = self.string(node.name, NameUse::Identifier);
+                let types = &mut self.tables.types;
+                Ref::anchor(types.anchor(class, name, variant(target), &self.tables.strings))
+            }
+            None => Ref::entry(self.entries[target.index()]),
+        }
+    }
+
+    /// Takes in the declaration tags of a unit whose types are interned. A tag belongs to the definition
+    /// that it was written on, and two equal ones are one.
+    pub(super) fn tags(&mut self, graph: &Graph, unit: u32, warnings: &mut Warnings) -> Result<()> {
+        for tag in &graph.tags {
+            let value = self.intern(tag.value, NameUse::Text, warnings)?;
+            let target = self.entries[tag.node.index()];
+            if target == UNSET {
+                continue;
+            }
+            let types = &mut self.tables.types;
+            if !takes_tag(types.get(target), tag.component) {
+                continue;
+            }
+            let key = tag_key(types.get(target).key, self.tables.strings.hash(value), tag.component);
+            let mut entry = Entry::new(Kind::DeclTag, key);
+            entry.name = value;
+            entry.size = tag.component as u32;
+            entry.target = Ref::entry(target);
+            let id = types.insert(entry, []);
+            types.occur(id, place(unit, tag.node));
+        }
+        Ok(())
+    }
+}
+
+/// The key of a declaration tag.
+pub(super) fn tag_key(target: Key, value: u64, component: i32) -> Key {
+    let mut hasher = KeyHasher::new(0x200 + Kind::DeclTag as u64);
+    hasher.key(target);
+    hasher.pair(value, u64::from(component as u32));
+    hasher.finish()
+}
+
+/// Kernels accept tags on structs, unions and typedefs, and on members that exist.
+fn takes_tag(entry: &Entry, component: i32) -> bool {
+    match entry.kind {
+        Kind::Struct | Kind::Union => component < entry.part_count() as i32,
+        Kind::Typedef => component == -1,
+        _ => false,
+    }
+}
+
+/// Offsets into a string section differ in their low bits only.
+#[inline]
+fn spread(name: NameId) -> u64 {
+    name.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26)
+}
+
+fn kind_of(graph: &Graph, node: &Node) -> Kind {
+    match node.shape {
+        Shape::Int | Shape::Void | Shape::Same => Kind::Int,
+        Shape::Float => Kind::Float,
+        Shape::Ptr => Kind::Ptr,
+        Shape::Array => Kind::Array,
+        Shape::Struct => Kind::Struct,
+        Shape::Union => Kind::Union,
+        Shape::Enum if node.size > 4 || !fits_32_bits(graph, node) => Kind::Enum64,
+        Shape::Enum => Kind::Enum,
+        Shape::FwdStruct | Shape::FwdUnion => Kind::Fwd,
+        Shape::Typedef => Kind::Typedef,
+        Shape::Volatile => Kind::Volatile,
+        Shape::Const => Kind::Const,
+        Shape::Restrict => Kind::Restrict,
+        Shape::FuncProto => Kind::FuncProto,
+        Shape::TypeTag => Kind::TypeTag,
+    }
+}
+
+fn fits_32_bits(graph: &Graph, node: &Node) -> bool {
+    let range = match is_signed(graph, node) {
+        true => i64::from(i32::MIN)..=i64::from(i32::MAX),
+        false => 0..=i64::from(u32::MAX),
+    };
+    graph.parts(node).iter().all(|part| range.contains(&(part.value as i64)))
+}
+
+/// The offset word of a member (kernel BTF documentation, `struct btf_member`); `None` if it does not fit.
+fn offset_word(offset_bits: u64, bitfield_bits: u32, kind_flag: bool) -> Option<u64> {
+    let offset = u32::try_from(offset_bits).ok()?;
+    if !kind_flag {
+        return Some(u64::from(offset));
+    }
+    Member::word_with_flag(offset, u8::try_from(bitfield_bits).ok()?).map(u64::from)
+}
+
+/// A name that kernels accept in place of one that they do not: every byte that they would refuse is
+/// written as `_XX_` in hexadecimal, as BPF toolchains for Rust do, and a long one ends early.
+fn identifier_for(name: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut out = Vec::with_capacity(name.len() + 16);
+    for &byte in name {
+        let ok = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+        if !ok || out.is_empty() && byte.is_ascii_digit() {
+            let _ = write!(out, "_{byte:02X}_");
+        } else {
+            out.push(byte);
+        }
+    }
+    out.truncate(crate::btf::MAX_NAME_BYTES);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_names_become_identifiers() {
+        assert_eq!(identifier_for(b"Option<&u32>"), b"Option_3C__26_u32_3E_");
+        assert_eq!(identifier_for(b"0x"), b"_30_x");
+        assert!(is_identifier(&identifier_for(&[0xff; 1000])));
+    }
+
+    #[test]
+    fn offset_words_hold_what_they_can() {
+        assert_eq!(offset_word(1 << 31, 0, false), Some(1 << 31));
+        assert_eq!(offset_word(1 << 32, 0, false), None);
+        assert_eq!(offset_word(0xff_ffff, 3, true), Some(0x03ff_ffff));
+        assert_eq!(offset_word(1 << 24, 0, true), None);
+    }
+}

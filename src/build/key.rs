@@ -1,0 +1,206 @@
+//! Keys of a unit's types, in one pass over its graph.
+//!
+//! A named struct, union or enum is a leaf to whoever refers to it: an *anchor*, hashed by name. In C
+//! every cycle of types passes through such a name, so what is left is a forest, hashed from the leaves
+//! up. A cycle that passes through none is an error.
+//!
+//! Two kinds of keys are computed by the same code. *Quick* keys take a name by where it lies and live
+//! inside one worker; *content* keys take it by its bytes and are the same everywhere. A type is looked
+//! up by its quick key, and only one that was never seen gets a content key.
+
+use super::intern::NameUse;
+use super::graph::{Graph, Link, Node, NodeId, Part, Shape};
+use crate::dwarf::NameId;
+use crate::table::{AnchorClass, Key, KeyHasher};
+
+/// The keys of one unit's nodes, and an order in which leaves come first.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// By node: what others hash when they refer to it.
+    pub(super) refs: Vec<Key>,
+    /// Nodes that are no anchors, each behind those that it refers to.
+    pub(super) order: Vec<NodeId>,
+    /// Nodes that are anchors, in the order of the unit.
+    pub(super) anchors: Vec<NodeId>,
+    state: Vec<State>,
+    stack: Vec<NodeId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    New,
+    Open,
+    Done,
+}
+
+/// A type that refers to itself without a name in between; the offset of its DIE in the unit.
+#[derive(Debug)]
+pub(super) struct Cycle(pub(super) u32);
+
+impl Keys {
+    /// Computes what others hash when they refer to a node, for all nodes.
+    ///
+    /// `name` turns a name into a word; `anchor` gives the key of a reference to a named node.
+    pub(super) fn compute(
+        &mut self,
+        graph: &Graph,
+        name: &mut impl FnMut(NameId, NameUse) -> u64,
+        anchor: &mut impl FnMut(NodeId, AnchorClass) -> Key,
+    ) -> Result<(), Cycle> {
+        let count = graph.nodes.len();
+        self.refs.clear();
+        self.refs.resize(count, Key::VOID);
+        self.state.clear();
+        self.state.resize(count, State::New);
+        self.order.clear();
+        self.anchors.clear();
+        for (i, node) in graph.nodes.iter().enumerate() {
+            match node.shape {
+                Shape::Void | Shape::Same => self.state[i] = State::Done,
+                _ => {
+                    if let Some(class) = class_of(node) {
+                        let id = NodeId(i as u32);
+                        self.refs[i] = anchor(id, class);
+                        self.state[i] = State::Done;
+                        self.anchors.push(id);
+                    }
+                }
+            }
+        }
+        for i in 0..count as u32 {
+            if self.state[i as usize] == State::New {
+                self.visit(graph, NodeId(i), name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes the key of a node and of all that it refers to. An explicit stack: inputs may nest as
+    /// deep as they like.
+    #[inline]
+    fn visit(
+        &mut self,
+        graph: &Graph,
+        root: NodeId,
+        name: &mut impl FnMut(NameId, NameUse) -> u64,
+    ) -> Result<(), Cycle> {
+        self.stack.push(root);
+        while let Some(&id) = self.stack.last() {
+            let i = id.index();
+            if self.state[i] == State::Done {
+                self.stack.pop();
+                continue;
+            }
+            let node = &graph.nodes[i];
+            // Seen open a second time, everything below it is done.
+            let complete = self.state[i] == State::Open || !self.push_open(graph, id, node)?;
+            if complete {
+                let refs = &self.refs;
+                let key = node_key(graph, node, name, &mut |link| match graph.resolve(link) {
+                    Some(target) => refs[target.index()],
+                    None => Key::VOID,
+                });
+                self.refs[i] = key;
+                self.state[i] = State::Done;
+                self.order.push(id);
+                self.stack.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what a node refers to on the stack, unless it is done; returns whether there was any.
+    #[inline]
+    fn push_open(&mut self, graph: &Graph, id: NodeId, node: &Node) -> Result<bool, Cycle> {
+        let before = self.stack.len();
+        let mut push = |link: Link| match graph.resolve(link) {
+            Some(target) => match self.state[target.index()] {
+                State::Done => Ok(()),
+                State::Open => Err(Cycle(node.offset)),
+                State::New if target == id => Err(Cycle(node.offset)),
+                State::New => {
+                    self.stack.push(target);
+                    Ok(())
+                }
+            },
+            None => Ok(()),
+        };
+        if node.shape != Shape::Enum {
+            push(node.target)?;
+            for part in graph.parts(node) {
+                push(part.target)?;
+            }
+        }
+        let open = self.stack.len() > before;
+        if open {
+            self.state[id.index()] = State::Open;
+        }
+        Ok(open)
+    }
+}
+
+/// The name space of a named struct, union or enum.
+#[inline(always)]
+pub(super) fn class_of(node: &Node) -> Option<AnchorClass> {
+    if node.name.is_none() {
+        return None;
+    }
+    match node.shape {
+        Shape::Struct | Shape::FwdStruct => Some(AnchorClass::Struct),
+        Shape::Union | Shape::FwdUnion => Some(AnchorClass::Union),
+        Shape::Enum => Some(AnchorClass::Enum),
+        _ => None,
+    }
+}
+
+/// The key of a node's own content: equal exactly where the type written for it would be.
+#[inline(always)]
+pub(super) fn node_key(
+    graph: &Graph,
+    node: &Node,
+    name: &mut impl FnMut(NameId, NameUse) -> u64,
+    target: &mut impl FnMut(Link) -> Key,
+) -> Key {
+    let kind = node.shape as u64 | u64::from(node.encoding) << 8 | u64::from(node.part_count) << 32;
+    let mut hasher = KeyHasher::new(kind);
+    hasher.pair(name(node.name, NameUse::of(node.shape)), node.size);
+    match node.shape {
+        Shape::Enum => {
+            hasher.pair(u64::from(is_signed(graph, node)), 0);
+            for part in graph.parts(node) {
+                hasher.pair(name(part.name, NameUse::Identifier), part.value);
+            }
+        }
+        Shape::Struct | Shape::Union | Shape::FuncProto => {
+            if node.shape == Shape::FuncProto {
+                hasher.key(target(node.target));
+            }
+            for part in graph.parts(node) {
+                hash_part(&mut hasher, part, name, target);
+            }
+        }
+        _ => hasher.key(target(node.target)),
+    }
+    hasher.finish()
+}
+
+#[inline(always)]
+fn hash_part(
+    hasher: &mut KeyHasher,
+    part: &Part,
+    name: &mut impl FnMut(NameId, NameUse) -> u64,
+    target: &mut impl FnMut(Link) -> Key,
+) {
+    hasher.pair(name(part.name, NameUse::Identifier), part.value ^ u64::from(part.bits) << 48);
+    hasher.key(target(part.target));
+}
+
+/// True for an enum with negative values; one of more than 32 bits says so by its underlying type.
+pub(super) fn is_signed(graph: &Graph, node: &Node) -> bool {
+    if node.size > 4
+        && let Some(underlying) = graph.strip(node.target)
+    {
+        return graph.node(underlying).encoding == u32::from(crate::btf::IntEncoding::SIGNED.0);
+    }
+    graph.parts(node).iter().any(|part| (part.value as i64) < 0)
+}

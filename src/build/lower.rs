@@ -1,0 +1,662 @@
+//! From DIEs to the graph: one short function for each tag or family of tags.
+//!
+//! In comes the walk, out goes a [`Graph`] whose nodes already obey the limits of BTF: what cannot be
+//! expressed is replaced by something that can, and counted in [`Warnings`].
+
+use gimli::constants as dw;
+
+use super::annotation::{Annotated, Annotations};
+use super::graph::{Func, Graph, Link, Node, NodeId, OldBitfield, Param, Part, Shape, Variable};
+use super::warning::{Warning, Warnings};
+use crate::Result;
+use crate::btf::{IntEncoding, MAX_VLEN, Member};
+use crate::dwarf::{Die, Has, NameId, Slot, Unit, Value, ValueForm, Visitor, first_address};
+use crate::options::{Features, Options};
+
+const LLVM_ANNOTATION: dw::DwTag = dw::DwTag(0x6000);
+const GNU_ANNOTATION: dw::DwTag = dw::DwTag(0x6001);
+
+/// What the children of an open DIE belong to.
+#[derive(Debug, Clone, Copy)]
+enum Scope {
+    /// A compilation unit: its variables are global.
+    Root,
+    /// A struct, union or class, whose parts began at `parts`.
+    Composite { node: NodeId, parts: u32, last_bits: u64, max_bits: u64, flags: MemberFlags },
+    /// Part of a struct, open further out at that place: a Rust variant.
+    Inside(usize),
+    /// An enum or the parameters of a function type.
+    Parts { node: NodeId, parts: u32 },
+    /// An array, whose dimensions began there.
+    Array { node: NodeId, dimensions: u32 },
+    /// A function with code or an abstract instance.
+    Func(u32),
+    /// Something that annotations may hang on.
+    Annotated(Annotated),
+    /// Blocks, namespaces, and whatever else only groups.
+    Other,
+}
+
+/// What the members of an open struct have in common.
+#[derive(Debug, Clone, Copy, Default)]
+struct MemberFlags {
+    bitfields: bool,
+    unsorted: bool,
+}
+
+/// The visitor that fills the graph.
+pub(super) struct Lower<'l> {
+    pub(super) graph: &'l mut Graph,
+    pub(super) annotations: &'l mut Annotations,
+    pub(super) warnings: &'l mut Warnings,
+    options: &'l Options,
+    scopes: Vec<Scope>,
+    /// What the next children belong to, if there are any.
+    next: Scope,
+    dimensions: Vec<u64>,
+}
+
+impl Visitor for Lower<'_> {
+    fn enter(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        self.next = Scope::Other;
+        match die.layout.tag {
+            dw::DW_TAG_member => self.member(die)?,
+            dw::DW_TAG_formal_parameter => self.parameter(die)?,
+            dw::DW_TAG_pointer_type
+            | dw::DW_TAG_reference_type
+            | dw::DW_TAG_rvalue_reference_type
+            | dw::DW_TAG_ptr_to_member_type => self.pointer(die)?,
+            dw::DW_TAG_structure_type | dw::DW_TAG_class_type | dw::DW_TAG_interface_type => {
+                self.composite(die, Shape::Struct)?;
+            }
+            dw::DW_TAG_union_type => self.composite(die, Shape::Union)?,
+            dw::DW_TAG_enumerator => self.enumerator(die)?,
+            dw::DW_TAG_variable => self.variable(die)?,
+            dw::DW_TAG_subroutine_type => self.subroutine(die)?,
+            dw::DW_TAG_subprogram => self.subprogram(die)?,
+            dw::DW_TAG_typedef => self.typedef(die)?,
+            dw::DW_TAG_array_type => self.array(die)?,
+            dw::DW_TAG_subrange_type => self.subrange(die),
+            dw::DW_TAG_const_type => self.simple(die, Shape::Const)?,
+            dw::DW_TAG_volatile_type => self.simple(die, Shape::Volatile)?,
+            dw::DW_TAG_restrict_type => self.simple(die, Shape::Restrict)?,
+            dw::DW_TAG_atomic_type
+            | dw::DW_TAG_immutable_type
+            | dw::DW_TAG_packed_type
+            | dw::DW_TAG_shared_type => self.simple(die, Shape::Same)?,
+            dw::DW_TAG_enumeration_type => self.enumeration(die)?,
+            dw::DW_TAG_base_type => self.base(die)?,
+            dw::DW_TAG_unspecified_type => self.simple(die, Shape::Void)?,
+            dw::DW_TAG_unspecified_parameters => self.unspecified_parameters(),
+            dw::DW_TAG_inheritance => self.member(die)?,
+            dw::DW_TAG_variant_part | dw::DW_TAG_variant => self.next = self.inside(),
+            dw::DW_TAG_compile_unit | dw::DW_TAG_partial_unit => self.next = Scope::Root,
+            LLVM_ANNOTATION | GNU_ANNOTATION => self.annotation(die)?,
+            dw::DW_TAG_string_type
+            | dw::DW_TAG_set_type
+            | dw::DW_TAG_file_type
+            | dw::DW_TAG_thrown_type
+            | dw::DW_TAG_coarray_type
+            | dw::DW_TAG_dynamic_type => {
+                self.warnings.count(Warning::UnsupportedTag);
+                self.simple(die, Shape::Void)?;
+            }
+            _ => {}
+        }
+        if die.layout.has_children {
+            self.scopes.push(self.next);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        match self.scopes.pop() {
+            Some(scope @ Scope::Composite { .. }) => self.close_composite(scope),
+            Some(Scope::Parts { node, parts }) => self.close_parts(node, parts),
+            Some(Scope::Array { node, dimensions }) => self.close_array(node, dimensions),
+            Some(Scope::Annotated(Annotated::Pointer(node))) => self.annotations.close_pointer(self.graph, node),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl<'l> Lower<'l> {
+    pub(super) fn new(
+        graph: &'l mut Graph,
+        annotations: &'l mut Annotations,
+        warnings: &'l mut Warnings,
+        options: &'l Options,
+    ) -> Self {
+        let (scopes, dimensions) = (Vec::with_capacity(64), Vec::new());
+        Lower { graph, annotations, warnings, options, scopes, next: Scope::Other, dimensions }
+    }
+
+    fn has(&self, feature: Features) -> bool {
+        self.options.features.contains(feature)
+    }
+
+    /// A node for a DIE, without parts.
+    #[inline(always)]
+    fn node(&mut self, die: &Die<'_, '_>, shape: Shape, name: NameId, size: u64, target: Link) -> NodeId {
+        self.graph.push(Node {
+            name,
+            size,
+            offset: die.offset,
+            target,
+            parts: 0,
+            part_count: 0,
+            encoding: 0,
+            shape,
+        })
+    }
+
+    #[inline(always)]
+    fn type_of(die: &Die<'_, '_>) -> Result<Link> {
+        Ok(Link::die(die.type_ref()?))
+    }
+
+    /// Qualifiers and other DIEs that have only a type.
+    #[inline(always)]
+    fn simple(&mut self, die: &Die<'_, '_>, shape: Shape) -> Result<()> {
+        let target = Self::type_of(die)?;
+        self.node(die, shape, NameId::NONE, 0, target);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn pointer(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let target = Self::type_of(die)?;
+        let node = self.node(die, Shape::Ptr, NameId::NONE, 0, target);
+        self.annotated(die, Annotated::Pointer(node))
+    }
+
+    /// Remembers the annotations that a DIE refers to or may have as children.
+    #[inline(always)]
+    fn annotated(&mut self, die: &Die<'_, '_>, what: Annotated) -> Result<()> {
+        self.next = Scope::Annotated(what);
+        if die.layout.has.any(Has::GNU_ANNOTATION) {
+            self.annotations.refer(die, what)?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn typedef(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let (name, target) = (die.name()?, Self::type_of(die)?);
+        // A typedef that names nothing adds nothing.
+        let shape = if name.is_none() { Shape::Same } else { Shape::Typedef };
+        let node = self.node(die, shape, name, 0, target);
+        self.annotated(die, Annotated::Type(node))
+    }
+
+    fn base(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let (name, size) = (die.name()?, die.slot(Slot::Size));
+        let encoding = dw::DwAte(die.slot(Slot::Value) as u8);
+        let hidden = |graph: &mut Graph, shape, name, size| {
+            let (target, encoding) = (Link::VOID, 0);
+            graph.push_hidden(Node {
+                name,
+                size,
+                offset: die.offset,
+                target,
+                parts: 0,
+                part_count: 0,
+                encoding,
+                shape,
+            })
+        };
+        let is_float = |bytes| matches!(bytes, 2 | 4 | 8 | 12 | 16);
+        let is_int = |bytes: u64| matches!(bytes, 1 | 2 | 4 | 8 | 16);
+        match encoding {
+            dw::DW_ATE_float if self.has(Features::FLOAT) && is_float(size) => {
+                self.node(die, Shape::Float, name, size, Link::VOID);
+            }
+            // C lays a complex number out as an array of two (C11 6.2.5).
+            dw::DW_ATE_complex_float if self.has(Features::FLOAT) && is_float(size / 2) => {
+                let name = match size {
+                    8 => NameId::inline(b"float", 0),
+                    16 => NameId::inline(b"double", 0),
+                    _ => name,
+                };
+                let part = hidden(self.graph, Shape::Float, name, size / 2);
+                self.node(die, Shape::Array, NameId::NONE, 2, Link::node(part));
+            }
+            _ if is_int(size) => {
+                let flags = match encoding {
+                    dw::DW_ATE_signed | dw::DW_ATE_signed_char => IntEncoding::SIGNED,
+                    dw::DW_ATE_boolean => IntEncoding::BOOL,
+                    _ => IntEncoding::NONE,
+                };
+                let node = self.node(die, Shape::Int, name, size, Link::VOID);
+                self.graph.nodes[node.index()].encoding = u32::from(flags.0);
+            }
+            _ if size == 0 => {
+                self.node(die, Shape::Struct, NameId::NONE, 0, Link::VOID);
+            }
+            _ => {
+                self.warnings.count(Warning::OddBaseType);
+                let byte = hidden(self.graph, Shape::Int, NameId::inline(b"u8", 0), 1);
+                self.node(die, Shape::Array, NameId::NONE, size, Link::node(byte));
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn composite(&mut self, die: &Die<'_, '_>, shape: Shape) -> Result<()> {
+        let mut name = die.name()?;
+        if die.layout.has.any(Has::DECLARATION.or(Has::SPECIFICATION).or(Has::SIGNATURE)) {
+            if die.layout.has.any(Has::DECLARATION) && die.flag(dw::DW_AT_declaration)? {
+                return self.declaration(die, shape, name);
+            }
+            if name.is_none()
+                && let Some(value) = die.attribute(dw::DW_AT_specification)?
+                && let Some(id) = self.graph.resolve(Link::die(die.local_ref(value)?))
+            {
+                name = self.graph.node(id).name;
+            }
+        }
+        let node = self.node(die, shape, name, die.slot(Slot::Size), Link::VOID);
+        self.annotated(die, Annotated::Type(node))?;
+        let (parts, flags) = (self.graph.parts.len() as u32, MemberFlags::default());
+        self.next = Scope::Composite { node, parts, last_bits: 0, max_bits: 0, flags };
+        if !die.layout.has_children {
+            self.close_composite(self.next);
+        }
+        Ok(())
+    }
+
+    /// `struct x;`: of a name that does not exist nothing is known at all.
+    #[inline(always)]
+    fn declaration(&mut self, die: &Die<'_, '_>, shape: Shape, name: NameId) -> Result<()> {
+        if die.layout.has.any(Has::SIGNATURE)
+            && let Some(value) = die.attribute(dw::DW_AT_signature)?
+        {
+            die.local_ref(value)?;
+        }
+        let shape = match shape {
+            _ if name.is_none() => Shape::Void,
+            Shape::Union => Shape::FwdUnion,
+            _ => Shape::FwdStruct,
+        };
+        self.node(die, shape, name, 0, Link::VOID);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn member(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let place = match self.scopes.last() {
+            Some(Scope::Composite { .. }) => self.scopes.len() - 1,
+            Some(&Scope::Inside(place)) => place,
+            _ => return Ok(()),
+        };
+        let has = die.layout.has;
+        let (name, target) = (die.name()?, Self::type_of(die)?);
+        let bits = die.slot(Slot::Bits) as u32;
+        let mut offset = die.slot(Slot::BitOffset);
+        if has.any(Has::DATA_MEMBER_LOCATION) && !has.any(Has::DATA_BIT_OFFSET) {
+            let Some(bytes) = die.member_location() else {
+                // A virtual base: where it lies is known only at run time.
+                self.warnings.count(Warning::MemberLocation);
+                return Ok(());
+            };
+            offset = bytes.saturating_mul(8);
+        }
+        // What DWARF 4 and C++ before it write for a static member.
+        if has.any(Has::EXTERNAL.or(Has::DECLARATION)) && die.flag(dw::DW_AT_external)? {
+            return Ok(());
+        }
+        let index = self.graph.parts.len() as u32;
+        if has.any(Has::BIT_OFFSET) && bits != 0 {
+            self.old_bitfield(die, index)?;
+        }
+        let Some(Scope::Composite { node, parts, last_bits, max_bits, flags }) = self.scopes.get_mut(place)
+        else {
+            return Ok(());
+        };
+        flags.unsorted |= offset < *last_bits;
+        flags.bitfields |= bits != 0 || offset % 8 != 0;
+        *last_bits = offset;
+        *max_bits = offset.max(*max_bits);
+        let (node, component) = (*node, index - *parts);
+        self.graph.parts.push(Part { name, value: offset, target, bits });
+        self.annotated(die, Annotated::Member(node, component))
+    }
+
+    /// A bitfield as DWARF 2 and 3 place it: counted from the most significant bit of its storage.
+    fn old_bitfield(&mut self, die: &Die<'_, '_>, part: u32) -> Result<()> {
+        let Some(Value::Constant(bit_offset)) = die.attribute(dw::DW_AT_bit_offset)? else { return Ok(()) };
+        // Compilers wrote negative offsets with as few bytes as they would take unsigned.
+        let (bit_offset, storage_bytes) = (bit_offset as i64, die.slot(Slot::Size));
+        self.graph.old_bitfields.push(OldBitfield { part, bit_offset, storage_bytes });
+        Ok(())
+    }
+
+    fn inside(&self) -> Scope {
+        match self.scopes.last() {
+            Some(Scope::Composite { .. }) => Scope::Inside(self.scopes.len() - 1),
+            Some(&Scope::Inside(place)) => Scope::Inside(place),
+            _ => Scope::Other,
+        }
+    }
+
+    #[inline(always)]
+    fn close_composite(&mut self, scope: Scope) {
+        let Scope::Composite { node, parts, max_bits, flags, .. } = scope else { return };
+        let graph = &mut *self.graph;
+        let size = graph.nodes[node.index()].size;
+        // Up to DWARF 3 offsets are not final yet: no limit is near there.
+        let limit = if flags.bitfields { u64::from(Member::MAX_OFFSET_WITH_FLAG) } else { u64::from(u32::MAX) };
+        if max_bits > limit {
+            let before = graph.parts.len();
+            let start = parts as usize;
+            let kept: Vec<Part> = graph.parts.drain(start..).filter(|p| p.value <= limit && p.bits <= 255).collect();
+            graph.parts.extend(kept);
+            self.warnings.count_many(Warning::MemberOffset, before - graph.parts.len());
+        }
+        let count = graph.parts.len() as u32 - parts;
+        if flags.unsorted && graph.nodes[node.index()].shape == Shape::Struct && graph.old_bitfields.is_empty() {
+            graph.parts[parts as usize..].sort_by_key(|p| p.value);
+        }
+        let n = &mut graph.nodes[node.index()];
+        if count > MAX_VLEN || size > u64::from(u32::MAX) {
+            let warning = if count > MAX_VLEN { Warning::TooManyMembers } else { Warning::TooLarge };
+            self.warnings.count(warning);
+            n.shape = match n.shape {
+                _ if n.name.is_none() => Shape::Void,
+                Shape::Union => Shape::FwdUnion,
+                _ => Shape::FwdStruct,
+            };
+            n.size = 0;
+            graph.parts.truncate(parts as usize);
+            return;
+        }
+        n.parts = parts;
+        n.part_count = count;
+        self.settle(node, parts);
+    }
+
+    /// Moves the parts of a type that is nested in an open one out of its way, so that each has its own in
+    /// one piece.
+    #[inline(always)]
+    fn settle(&mut self, node: NodeId, parts: u32) {
+        let open = |s: &Scope| matches!(s, Scope::Composite { .. } | Scope::Parts { .. });
+        if self.scopes.iter().any(open) {
+            self.graph.move_parts(node, parts);
+        }
+    }
+
+    fn enumeration(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let (name, target) = (die.name()?, Self::type_of(die)?);
+        let size = if die.layout.has.any(Has::BYTE_SIZE) { die.slot(Slot::Size) } else { 4 };
+        let shape = if matches!(size, 1 | 2 | 4 | 8) { Shape::Enum } else { Shape::Void };
+        if shape == Shape::Void {
+            self.warnings.count(Warning::OddBaseType);
+        }
+        let node = self.node(die, shape, name, size, target);
+        self.next = Scope::Parts { node, parts: self.graph.parts.len() as u32 };
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn enumerator(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        if !matches!(self.scopes.last(), Some(Scope::Parts { .. })) {
+            return Ok(());
+        }
+        let name = die.name()?;
+        if name.is_none() || die.layout.value_form != ValueForm::Constant {
+            self.warnings.count(Warning::Enumerator);
+            return Ok(());
+        }
+        self.graph.parts.push(Part { name, value: die.slot(Slot::Value), target: Link::VOID, bits: 0 });
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn subroutine(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let target = Self::type_of(die)?;
+        let node = self.node(die, Shape::FuncProto, NameId::NONE, 0, target);
+        self.next = Scope::Parts { node, parts: self.graph.parts.len() as u32 };
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn close_parts(&mut self, node: NodeId, parts: u32) {
+        let count = self.graph.parts.len() as u32 - parts;
+        let n = &mut self.graph.nodes[node.index()];
+        if count > MAX_VLEN {
+            self.warnings.count(Warning::TooManyMembers);
+            self.graph.parts.truncate(parts as usize);
+            if n.shape == Shape::FuncProto {
+                n.shape = Shape::Void;
+            }
+            return;
+        }
+        n.parts = parts;
+        n.part_count = count;
+        self.settle(node, parts);
+    }
+
+    fn array(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let target = Self::type_of(die)?;
+        let node = self.node(die, Shape::Array, NameId::NONE, 0, target);
+        self.next = Scope::Array { node, dimensions: self.dimensions.len() as u32 };
+        Ok(())
+    }
+
+    /// A dimension; 0 where it is flexible, or known only at run time.
+    fn subrange(&mut self, die: &Die<'_, '_>) {
+        if !matches!(self.scopes.last(), Some(Scope::Array { .. })) {
+            return;
+        }
+        let has = die.layout.has;
+        let count = if has.any(Has::UPPER_BOUND) && die.layout.value_form == ValueForm::Constant {
+            // -1 means empty, and old compilers wrote it in 32 bits.
+            match die.slot(Slot::Value) {
+                u64::MAX | 0xffff_ffff => 0,
+                bound => bound + 1,
+            }
+        } else if has.any(Has::COUNT) {
+            die.slot(Slot::Bits)
+        } else {
+            0
+        };
+        self.dimensions.push(count);
+    }
+
+    fn close_array(&mut self, node: NodeId, dimensions: u32) {
+        let start = dimensions as usize;
+        let mut dimensions = self.dimensions.split_off(start);
+        if self.options.flat_arrays && dimensions.len() > 1 {
+            let product = dimensions.iter().try_fold(1u64, |a, &b| a.checked_mul(b));
+            dimensions = vec![product.unwrap_or(u64::MAX)];
+        }
+        let outer = self.graph.nodes[node.index()];
+        if dimensions.iter().any(|&d| d > u64::from(u32::MAX)) {
+            self.warnings.count(Warning::TooLarge);
+            self.graph.nodes[node.index()].shape = Shape::Void;
+            return;
+        }
+        let mut target = outer.target;
+        for &size in dimensions.iter().skip(1).rev() {
+            target = Link::node(self.graph.push_hidden(Node { size, target, ..outer }));
+        }
+        let outer = &mut self.graph.nodes[node.index()];
+        outer.size = dimensions.first().copied().unwrap_or(0);
+        outer.target = target;
+    }
+
+    fn subprogram(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let mut func = Func {
+            offset: die.offset,
+            name: die.name()?,
+            returns: None,
+            origin: 0,
+            low_pc: 0,
+            is_declaration: false,
+            is_abstract: false,
+            is_nocall: false,
+            is_variadic: false,
+            params: self.graph.params.len() as u32,
+            param_count: 0,
+        };
+        let has = die.layout.has;
+        if has.any(Has::TYPE) {
+            func.returns = Some(Self::type_of(die)?);
+        }
+        let rare = Has::DECLARATION.or(Has::LOW_PC).or(Has::ABSTRACT_ORIGIN).or(Has::SPECIFICATION);
+        if has.any(rare.or(Has::INLINE).or(Has::CALLING_CONVENTION)) {
+            let mut origin = None;
+            die.each_attribute(|at, value| match at {
+                dw::DW_AT_declaration => func.is_declaration = value != Value::Flag(false),
+                dw::DW_AT_low_pc => func.low_pc = die.unit.address_of(value).unwrap_or(0),
+                dw::DW_AT_inline => func.is_abstract = value != Value::Constant(0),
+                dw::DW_AT_calling_convention => func.is_nocall = value == Value::Constant(3),
+                dw::DW_AT_abstract_origin | dw::DW_AT_specification => origin = Some(value),
+                _ => {}
+            })?;
+            if let Some(value) = origin {
+                func.origin = die.local_ref(value)?;
+            }
+        }
+        let index = self.graph.funcs.len() as u32;
+        self.graph.funcs.push(func);
+        if !func.is_declaration {
+            self.next = Scope::Func(index);
+            if has.any(Has::GNU_ANNOTATION) {
+                self.annotations.refer(die, Annotated::Func(index, -1))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A parameter of a function or of a function type.
+    #[inline(always)]
+    fn parameter(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        match self.scopes.last() {
+            Some(Scope::Parts { .. }) => {
+                let (name, target) = (die.name()?, Self::type_of(die)?);
+                self.graph.parts.push(Part { name, value: 0, target, bits: 0 });
+                Ok(())
+            }
+            Some(&Scope::Func(func)) => self.func_parameter(die, func),
+            _ => Ok(()),
+        }
+    }
+
+    fn func_parameter(&mut self, die: &Die<'_, '_>, func: u32) -> Result<()> {
+        let has = die.layout.has;
+        let mut param = Param {
+            offset: die.offset,
+            name: die.name()?,
+            target: if has.any(Has::TYPE) { Some(Self::type_of(die)?) } else { None },
+            origin: 0,
+            location: None,
+            has_const: has.any(Has::CONST_VALUE),
+        };
+        if has.any(Has::LOCATION.or(Has::ABSTRACT_ORIGIN)) {
+            let mut origin = None;
+            die.each_attribute(|at, value| match at {
+                dw::DW_AT_location => param.location = Some(value),
+                dw::DW_AT_abstract_origin => origin = Some(value),
+                _ => {}
+            })?;
+            if let Some(value) = origin {
+                param.origin = die.local_ref(value)?;
+            }
+        }
+        self.graph.params.push(param);
+        let owner = &mut self.graph.funcs[func as usize];
+        let component = owner.param_count as i32;
+        owner.param_count += 1;
+        self.annotated(die, Annotated::Func(func, component))
+    }
+
+    fn unspecified_parameters(&mut self) {
+        match self.scopes.last() {
+            Some(Scope::Parts { .. }) => {
+                self.graph.parts.push(Part { name: NameId::NONE, value: 0, target: Link::VOID, bits: 0 });
+            }
+            Some(&Scope::Func(func)) => self.graph.funcs[func as usize].is_variadic = true,
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn variable(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        if !matches!(self.scopes.last(), Some(Scope::Root)) || !self.options.wants_variables() {
+            return Ok(());
+        }
+        let has = die.layout.has;
+        if has.any(Has::ARTIFICIAL) && die.flag(dw::DW_AT_artificial)? {
+            return Ok(());
+        }
+        let mut variable = Variable {
+            offset: die.offset,
+            name: die.name()?,
+            target: if has.any(Has::TYPE) { Some(Self::type_of(die)?) } else { None },
+            specification: 0,
+            address: None,
+            external: has.any(Has::EXTERNAL),
+            tags: Vec::new(),
+        };
+        if has.any(Has::LOCATION.or(Has::SPECIFICATION)) {
+            let mut specification = None;
+            die.each_attribute(|at, value| match at {
+                dw::DW_AT_location => variable.address = first_address(die.unit, value),
+                dw::DW_AT_specification => specification = Some(value),
+                _ => {}
+            })?;
+            if let Some(value) = specification {
+                variable.specification = die.local_ref(value)?;
+            }
+        }
+        let index = self.graph.variables.len() as u32;
+        self.graph.variables.push(variable);
+        self.annotated(die, Annotated::Variable(index))
+    }
+
+    /// A tag of clang, which is a child of what it tags, or one of gcc, which stands by itself.
+    fn annotation(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let what = match self.scopes.last() {
+            _ if die.layout.tag == GNU_ANNOTATION => None,
+            Some(&Scope::Annotated(what)) => Some(what),
+            Some(&Scope::Composite { node, .. }) => Some(Annotated::Type(node)),
+            Some(&Scope::Func(func)) => Some(Annotated::Func(func, -1)),
+            _ => None,
+        };
+        self.annotations.read(die, what)
+    }
+}
+
+/// Reads all that a unit holds into `lower`'s graph.
+pub(super) fn lower(unit: &Unit<'_>, layouts: &crate::dwarf::Layouts, mut lower: Lower<'_>) -> Result<()> {
+    lower.graph.clear(unit.header.length);
+    lower.annotations.clear();
+    crate::dwarf::walk(unit, layouts, &mut lower)?;
+    lower.annotations.attach(lower.graph, lower.options, lower.warnings);
+    place_old_bitfields(lower.graph, unit);
+    Ok(())
+}
+
+/// Places the bitfields of DWARF 2 and 3, whose storage may be that of a type further on (DWARF 3,
+/// section 5.6.6). Big-endian targets count from the same end as BTF does.
+fn place_old_bitfields(graph: &mut Graph, unit: &Unit<'_>) {
+    for i in 0..graph.old_bitfields.len() {
+        let OldBitfield { part, bit_offset, storage_bytes } = graph.old_bitfields[i];
+        let member = *graph.part_mut(part);
+        let storage = match storage_bytes {
+            0 => graph.size_of(member.target, unit.header.address_size).unwrap_or(0),
+            bytes => bytes,
+        };
+        let big = unit.sections.endian == gimli::RunTimeEndian::Big;
+        let shift = if big {
+            bit_offset
+        } else {
+            (storage as i64).wrapping_mul(8).wrapping_sub(bit_offset).wrapping_sub(i64::from(member.bits))
+        };
+        graph.part_mut(part).value = member.value.wrapping_add(shift as u64);
+    }
+}
+

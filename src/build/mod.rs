@@ -1,0 +1,171 @@
+//! One worker: takes units, keeps what is new in them.
+//!
+//! For every unit: walk it into a [`graph`], compute quick [`key`]s, look each type up, and
+//! [`intern`] the few that were never seen. Then the same for functions and variables. The unit is
+//! forgotten; only [`Tables`] grow. Nothing is shared between workers and nothing is locked.
+
+mod annotation;
+mod func;
+mod graph;
+mod intern;
+mod key;
+mod lower;
+mod refine;
+mod registers;
+mod variable;
+mod warning;
+
+pub use refine::{Definition, Level, Refined, Split};
+pub use registers::Machine;
+pub use warning::{Warning, Warnings};
+
+use gimli::constants as dw;
+
+use crate::dwarf::{Layouts, Sections, Unit, UnitHeader};
+use crate::options::Options;
+use crate::table::{First, Key, KeyMap, Mentions, Tables};
+use crate::{Error, Result};
+
+use annotation::Annotations;
+use graph::Graph;
+use intern::Interner;
+use key::Keys;
+use lower::Lower;
+
+/// What all workers of a run have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The debug sections.
+    pub sections: Sections<'a>,
+    /// What to encode.
+    pub options: &'a Options,
+    /// How the target passes parameters.
+    pub machine: Machine,
+}
+
+/// One worker's memory.
+#[derive(Debug)]
+pub struct Builder<'a> {
+    context: Context<'a>,
+    layouts: Layouts,
+    /// Which abbreviation table `layouts` is.
+    compiled: Option<UnitHeader>,
+    graph: Graph,
+    annotations: Annotations,
+    keys: Keys,
+    interner: Interner<'a>,
+    /// Content keys of states of functions by their quick keys.
+    seen_funcs: KeyMap<Key>,
+    warnings: Warnings,
+    skipped_units: u64,
+}
+
+/// What a worker leaves behind.
+#[derive(Debug)]
+pub struct Built<'a> {
+    /// All that it found.
+    pub tables: Tables<'a>,
+    /// What it could not express.
+    pub warnings: Warnings,
+    /// Units left out because of their language.
+    pub skipped_units: u64,
+}
+
+impl<'a> Builder<'a> {
+    /// A worker that has seen nothing yet.
+    pub fn new(context: Context<'a>) -> Self {
+        Builder {
+            context,
+            layouts: Layouts::default(),
+            compiled: None,
+            graph: Graph::default(),
+            annotations: Annotations::default(),
+            keys: Keys::default(),
+            interner: Interner::new(context.sections),
+            seen_funcs: KeyMap::default(),
+            warnings: Warnings::default(),
+            skipped_units: 0,
+        }
+    }
+
+    /// Takes in unit number `number`.
+    ///
+    /// # Errors
+    /// The unit is damaged, or of a kind that is not supported.
+    pub fn unit(&mut self, header: UnitHeader, number: u32) -> Result<()> {
+        let Some(unit) = self.read(header)? else {
+            self.skipped_units += 1;
+            return Ok(());
+        };
+        let cycle = |key::Cycle(offset)| cycle_error(header, offset);
+        let (graph, keys, interner) = (&self.graph, &mut self.keys, &mut self.interner);
+        keys.compute(graph, &mut |name, _| name.0, &mut |id, class| {
+            crate::table::Anchor::key_of(class, graph.node(id).name.0, crate::table::Variant::Usual)
+        })
+        .map_err(cycle)?;
+        interner.unit(graph, keys, number, &mut self.warnings)?;
+        interner.tags(graph, number, &mut self.warnings)?;
+        self.functions(&unit, number)?;
+        self.variables(&unit, number)?;
+        Ok(())
+    }
+
+    /// Walks a unit into the graph; `None` if its language is left out.
+    fn read(&mut self, header: UnitHeader) -> Result<Option<Unit<'a>>> {
+        if header.is_type_unit {
+            return Err(Error::input("type units are not supported yet")
+                .in_unit(header.offset)
+                .hint("compile with -fno-debug-types-section"));
+        }
+        let same_table = |known: &UnitHeader| {
+            known.abbrev_offset == header.abbrev_offset && known.encoding() == header.encoding()
+        };
+        if !self.compiled.as_ref().is_some_and(same_table) {
+            self.compiled = None;
+            self.layouts
+                .compile(self.context.sections.abbrev, header.abbrev_offset, header.encoding())
+                .map_err(|e| e.in_unit(header.offset))?;
+            self.compiled = Some(header);
+        }
+        let unit = Unit::new(&self.context.sections, header, &self.layouts)?;
+        if unit.root_tag == dw::DW_TAG_skeleton_unit {
+            return Err(Error::input("its debugging information lies in a .dwo file")
+                .in_unit(header.offset)
+                .hint("split DWARF is not supported yet; compile with -gno-split-dwarf"));
+        }
+        if self.context.options.lang_exclude.contains(&unit.language) {
+            return Ok(None);
+        }
+        let lower = Lower::new(
+            &mut self.graph,
+            &mut self.annotations,
+            &mut self.warnings,
+            self.context.options,
+        );
+        lower::lower(&unit, &self.layouts, lower)?;
+        Ok(Some(unit))
+    }
+
+    /// Ends the worker's life.
+    pub fn finish(self) -> Built<'a> {
+        let Builder { interner, warnings, skipped_units, .. } = self;
+        Built { tables: interner.tables, warnings, skipped_units }
+    }
+}
+
+fn cycle_error(header: UnitHeader, offset: u32) -> Error {
+    Error::input("a type refers to itself, and no struct, union or enum with a name lies between")
+        .in_unit(header.offset)
+        .at_die(header.offset + u64::from(offset))
+        .hint("no C compiler writes that; the file is damaged")
+}
+
+/// What a unit mentions, in the form that tables keep.
+fn mentions(unit: u32, entries: &[crate::table::EntryId]) -> Mentions {
+    Mentions { unit, entries: entries.into() }
+}
+
+/// The place of a node's first occurrence.
+fn place(unit: u32, node: graph::NodeId) -> First {
+    First::new(unit, node.0)
+}

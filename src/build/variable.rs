@@ -1,0 +1,67 @@
+//! Variables with an address.
+
+use super::graph::Link;
+use super::intern::NameUse;
+use super::{Builder, key};
+use crate::Result;
+use crate::btf::is_identifier;
+use crate::dwarf::Unit;
+use crate::table::{First, Variable, Variant};
+
+/// Prefixes of names that the kernel's own macros make up; no program asks for them.
+const MADE_UP: [&[u8]; 5] = [
+    b"__UNIQUE_ID",
+    b"__tpstrtab_",
+    b"__exitcall_",
+    b"__gendwarfksyms_ptr_",
+    b"__func_stack_frame_non_standard_",
+];
+
+impl Builder<'_> {
+    /// Takes in the variables of a unit whose types are interned. Which sections are wanted is decided at
+    /// the end.
+    pub(super) fn variables(&mut self, unit: &Unit<'_>, number: u32) -> Result<()> {
+        self.variables_with(unit, number, &mut |_| Variant::Usual)
+    }
+
+    pub(super) fn variables_with(
+        &mut self,
+        unit: &Unit<'_>,
+        number: u32,
+        variant: &mut impl FnMut(super::graph::NodeId) -> Variant,
+    ) -> Result<()> {
+        let Builder { graph, interner, warnings, .. } = self;
+        for (i, variable) in graph.variables.iter().enumerate() {
+            let Some(address) = variable.address else { continue };
+            let declared = graph.variable_at(variable.specification).filter(|_| variable.specification != 0);
+            let declared = declared.map(|i| &graph.variables[i]);
+            let about = declared.unwrap_or(variable);
+            let name = if about.name.is_none() { variable.name } else { about.name };
+            let target = about.target.or(variable.target).unwrap_or(Link::VOID);
+            let Some(bytes) = name.find(&unit.sections) else { continue };
+            if MADE_UP.iter().any(|prefix| bytes.starts_with(prefix)) || !is_identifier(&bytes) {
+                continue;
+            }
+            let Some(node) = graph.resolve(target) else { continue };
+            if key::class_of(graph.node(node)).is_some() {
+                interner.intern(graph.node(node).name, NameUse::Identifier, warnings)?;
+            }
+            let mut tags = Vec::new();
+            for &tag in variable.tags.iter().chain(declared.iter().flat_map(|v| &v.tags)) {
+                tags.push(interner.intern(tag, NameUse::Text, warnings)?);
+            }
+            let name = interner.intern(name, NameUse::Identifier, warnings)?;
+            let target_ref = interner.reference(graph, target, variant, warnings);
+            interner.tables.variables.push(Variable {
+                name,
+                target: target_ref,
+                size_bytes: graph.size_of(target, unit.header.address_size).unwrap_or(0),
+                address,
+                external: about.external || variable.external,
+                tags,
+                first: First::new(number, i as u32),
+            });
+        }
+        Ok(())
+    }
+}

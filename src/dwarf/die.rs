@@ -1,0 +1,451 @@
+//! One DIE: its wanted attributes by slot, all of its attributes by scan.
+
+use gimli::constants as dw;
+
+use super::form::{fixed_size, sleb128, uleb128};
+use super::layout::{Layout, Layouts, NO_SLOT, NameForm, RefForm, Slot, VARIABLE, ValueForm, WINDOW};
+use super::name::NameId;
+use super::unit::{Unit, read_uint};
+use crate::{Error, Result};
+
+/// A debugging information entry, as the walk meets it.
+#[derive(Debug, Clone, Copy)]
+pub struct Die<'u, 'a> {
+    /// Offset from the start of its unit, in bytes.
+    pub offset: u32,
+    /// Its abbreviation.
+    pub layout: &'u Layout,
+    /// Its unit.
+    pub unit: &'u Unit<'a>,
+    layouts: &'u Layouts,
+    /// Offset of the first attribute from the start of the unit.
+    attributes: u32,
+    window: &'u [u8; WINDOW],
+}
+
+/// An attribute's value, by the class of its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// A number; in two's complement where the form is signed.
+    Constant(u64),
+    /// A flag.
+    Flag(bool),
+    /// A string of this file.
+    Name(NameId),
+    /// An index into the unit's part of `.debug_str_offsets`.
+    NameIndex(u64),
+    /// A DIE of the same unit, by its offset from the unit's start.
+    UnitRef(u64),
+    /// A DIE by its offset in `.debug_info`.
+    InfoRef(u64),
+    /// A type unit by its signature.
+    Signature(u64),
+    /// A DIE or string of a supplementary file.
+    Supplementary(u64),
+    /// An expression or block: offset from the start of the unit, and length.
+    Block(u32, u32),
+    /// An offset into another section.
+    Offset(u64),
+    /// An index of a location list.
+    ListIndex(u64),
+    /// An address of the target.
+    Address(u64),
+    /// An index into the unit's part of `.debug_addr`.
+    AddressIndex(u64),
+    /// A form that means nothing here.
+    Other,
+}
+
+impl<'u, 'a> Die<'u, 'a> {
+    /// Reads the DIE at `offset` bytes into the unit. Returns it with the offset behind its attributes,
+    /// or `None` for the entry of one zero byte that ends a list of siblings.
+    ///
+    /// # Errors
+    /// The DIE is cut, its abbreviation is not declared, or a form is unknown.
+    #[inline(always)]
+    pub(crate) fn read(
+        unit: &'u Unit<'a>,
+        layouts: &'u Layouts,
+        offset: u32,
+        scratch: &'u mut [u8; WINDOW],
+    ) -> Result<Option<(Die<'u, 'a>, u32)>> {
+        let bytes: &'u [u8] = &unit.bytes;
+        let start = offset as usize;
+        let end = unit.header.length as usize;
+        let (code, length) = match bytes[start..end] {
+            [first, ..] if first < 0x80 => (u64::from(first), 1),
+            [first, second, ..] if second < 0x80 => (u64::from(first & 0x7f) | u64::from(second) << 7, 2),
+            ref rest => uleb128(rest).ok_or_else(|| cut(unit, offset))?,
+        };
+        if code == 0 {
+            return Ok(None);
+        }
+        let Some(layout) = layouts.get(code) else {
+            return Err(undeclared(unit, offset, code));
+        };
+        let attributes = start + length;
+        // `bytes` reaches a window past the end of the unit, so this fails only past the end.
+        let window = bytes.get(attributes..).and_then(|b| b.first_chunk::<WINDOW>());
+        let Some(window) = window else { return Err(cut(unit, offset)) };
+        let attributes = attributes as u32;
+        let mut die = Die { offset, layout, unit, layouts, attributes, window };
+        let next = if layout.size == VARIABLE {
+            let next = die.decode(scratch)?;
+            die.window = scratch;
+            next
+        } else {
+            attributes as usize + usize::from(layout.size)
+        };
+        if next > end {
+            return Err(cut(unit, offset));
+        }
+        Ok(Some((die, next as u32)))
+    }
+
+    /// The value of a slot: what was loaded plus the constant of the layout. 0 if the DIE lacks it.
+    #[inline(always)]
+    pub fn slot(&self, slot: Slot) -> u64 {
+        let place = self.layout.places[slot as usize];
+        let at = usize::from(place.distance);
+        let mut word = [0; 8];
+        // WINDOW is chosen so that the compiler sees that this cannot fail.
+        word.copy_from_slice(&self.window[at..at + 8]);
+        let raw = u64::from_le_bytes(word);
+        let width = u32::from(place.width & 15);
+        let raw = if self.unit.big_endian { raw.swap_bytes().rotate_left(8 * width) } else { raw };
+        (raw & MASKS[width as usize]).wrapping_add(i64::from(place.add) as u64)
+    }
+
+    /// `DW_AT_name`.
+    ///
+    /// # Errors
+    /// Its index is outside the string offsets table.
+    #[inline(always)]
+    pub fn name(&self) -> Result<NameId> {
+        match self.layout.name_form {
+            NameForm::Str => Ok(NameId::in_str(self.slot(Slot::Name))),
+            NameForm::None => Ok(NameId::NONE),
+            _ => self.odd_name(),
+        }
+    }
+
+    fn odd_name(&self) -> Result<NameId> {
+        let value = self.slot(Slot::Name);
+        match self.layout.name_form {
+            NameForm::None => Ok(NameId::NONE),
+            NameForm::Str => Ok(NameId::in_str(value)),
+            NameForm::LineStr => Ok(NameId::in_line_str(value)),
+            NameForm::Inline => {
+                let at = value as usize;
+                let bytes = self.unit.bytes.get(at..self.unit.header.length as usize).unwrap_or_default();
+                let length = bytes.iter().position(|&b| b == 0).unwrap_or(0);
+                Ok(NameId::inline(&bytes[..length], self.unit.header.offset + value))
+            }
+            NameForm::Index => self.unit.indexed_name(value).ok_or_else(|| {
+                self.error(format!("string index {value} is outside .debug_str_offsets"))
+            }),
+            NameForm::Supplementary => Err(self
+                .error("its name lies in a supplementary file")
+                .hint("files that dwz made are not supported yet; encode the file before dwz")),
+        }
+    }
+
+    /// `DW_AT_type` as an offset from the start of the unit; 0 where there is none.
+    ///
+    /// # Errors
+    /// It refers to another unit, to a type unit or to a supplementary file.
+    #[inline(always)]
+    pub fn type_ref(&self) -> Result<u32> {
+        if self.layout.type_form == RefForm::Unit {
+            let target = self.slot(Slot::Type);
+            if target < u64::from(self.unit.header.length) {
+                return Ok(target as u32);
+            }
+            return Err(self.outside(target));
+        }
+        self.odd_type_ref()
+    }
+
+    fn odd_type_ref(&self) -> Result<u32> {
+        let value = self.slot(Slot::Type);
+        self.local_ref(match self.layout.type_form {
+            RefForm::None => return Ok(0),
+            RefForm::Unit => Value::UnitRef(value),
+            RefForm::Info => Value::InfoRef(value),
+            RefForm::Signature => Value::Signature(value),
+            RefForm::Supplementary => Value::Supplementary(value),
+        })
+    }
+
+    /// A reference as an offset from the start of the unit.
+    ///
+    /// # Errors
+    /// It refers to another unit, to a type unit or to a supplementary file, or is no reference.
+    pub fn local_ref(&self, value: Value) -> Result<u32> {
+        let length = u64::from(self.unit.header.length);
+        match value {
+            Value::UnitRef(target) if target < length => Ok(target as u32),
+            Value::UnitRef(target) => Err(self.outside(target)),
+            Value::InfoRef(target) => match target.checked_sub(self.unit.header.offset) {
+                Some(local) if local < length => Ok(local as u32),
+                _ if target >= self.unit.sections.info.len() as u64 => Err(self.outside(target)),
+                _ => Err(self
+                    .error(format!("it refers to DIE {target:#x} of another unit"))
+                    .hint("link-time optimised and dwz files are not supported yet")),
+            },
+            Value::Signature(signature) => Err(self
+                .error(format!("it refers to type unit {signature:#018x}"))
+                .hint("type units are not supported yet; compile with -fno-debug-types-section")),
+            Value::Supplementary(_) => Err(self
+                .error("it refers to a supplementary file")
+                .hint("files that dwz made are not supported yet; encode the file before dwz")),
+            _ => Err(self.error("a reference has a form that is none")),
+        }
+    }
+
+    #[cold]
+    fn outside(&self, target: u64) -> Error {
+        self.error(format!("a reference to {target:#x} leads out of the unit"))
+    }
+
+    /// The offset in bytes that a member location is: a constant, or an expression that begins with
+    /// `DW_OP_plus_uconst` or `DW_OP_constu`, as DWARF 2 compilers wrote it. `None` if it is neither.
+    #[inline]
+    pub fn member_location(&self) -> Option<u64> {
+        match self.layout.value_form {
+            ValueForm::None => Some(0),
+            ValueForm::Constant => Some(self.slot(Slot::Value)),
+            ValueForm::Expression => {
+                let value = self.slot(Slot::Value);
+                match self.unit.block(value as u32, (value >> 32) as u32) {
+                    [op, operand @ ..] if *op == dw::DW_OP_plus_uconst.0 || *op == dw::DW_OP_constu.0 => {
+                        uleb128(operand).map(|(offset, _)| offset)
+                    }
+                    _ => None,
+                }
+            }
+            ValueForm::Other => None,
+        }
+    }
+
+    /// A flag attribute that the layout says is there: false if the flag says so itself.
+    pub fn flag(&self, at: dw::DwAt) -> Result<bool> {
+        Ok(!matches!(self.attribute(at)?, None | Some(Value::Flag(false))))
+    }
+
+    /// The value of one attribute, found by scanning; for what is rare.
+    ///
+    /// # Errors
+    /// The DIE is cut or a form is unknown.
+    pub fn attribute(&self, at: dw::DwAt) -> Result<Option<Value>> {
+        let mut found = None;
+        self.each_attribute(|name, value| {
+            if name == at && found.is_none() {
+                found = Some(value);
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `visit` for every attribute in its order.
+    ///
+    /// # Errors
+    /// The DIE is cut or a form is unknown.
+    pub fn each_attribute(&self, mut visit: impl FnMut(dw::DwAt, Value)) -> Result<()> {
+        let mut at = self.attributes as usize;
+        for spec in self.layouts.specs(self.layout) {
+            let value = self.value(spec.form, spec.implicit, &mut at)?;
+            visit(spec.at, value);
+        }
+        Ok(())
+    }
+
+    /// Decodes a DIE of variable size; returns the offset behind it.
+    fn decode(&self, scratch: &mut [u8; WINDOW]) -> Result<usize> {
+        let mut at = self.attributes as usize;
+        let encoding = self.unit.header.encoding();
+        for spec in self.layouts.specs(self.layout) {
+            if spec.slot == NO_SLOT {
+                if let Some(size) = fixed_size(spec.form, encoding) {
+                    at += usize::from(size);
+                } else {
+                    self.value(spec.form, spec.implicit, &mut at)?;
+                }
+                continue;
+            }
+            let before = at;
+            let word = match self.value(spec.form, spec.implicit, &mut at)? {
+                Value::Constant(v)
+                | Value::NameIndex(v)
+                | Value::UnitRef(v)
+                | Value::InfoRef(v)
+                | Value::Signature(v)
+                | Value::Supplementary(v) => v,
+                // Inline strings are kept as their offset, others by what stands in the DIE.
+                Value::Name(_) if spec.form == dw::DW_FORM_string => before as u64,
+                Value::Name(_) => {
+                    let end = before + usize::from(self.unit.header.offset_size);
+                    read_uint(self.unit.bytes.get(before..end).unwrap_or_default(), self.unit.big_endian)
+                }
+                Value::Block(offset, length) => u64::from(offset) | u64::from(length) << 32,
+                _ => 0,
+            };
+            let word = if self.unit.big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
+            let place = 8 * usize::from(spec.slot);
+            scratch[place..place + 8].copy_from_slice(&word);
+        }
+        Ok(at)
+    }
+
+    /// Reads the value of `form` at `at` bytes into the unit, and moves `at` behind it.
+    fn value(&self, form: dw::DwForm, implicit: i64, at: &mut usize) -> Result<Value> {
+        let unit = self.unit;
+        let end = unit.header.length as usize;
+        let rest = unit.bytes.get(*at..end).ok_or_else(|| cut(unit, self.offset))?;
+        if let Some(size) = fixed_size(form, unit.header.encoding()) {
+            let bytes = rest.get(..usize::from(size)).ok_or_else(|| cut(unit, self.offset))?;
+            *at += usize::from(size);
+            let word = if size <= 8 { read_uint(bytes, unit.big_endian) } else { 0 };
+            return Ok(classify(form, word, implicit, unit.header.version));
+        }
+        let number = |bytes: &[u8]| uleb128(bytes).ok_or_else(|| cut(unit, self.offset));
+        let (value, length) = match form {
+            dw::DW_FORM_string => {
+                let length = rest.iter().position(|&b| b == 0).ok_or_else(|| cut(unit, self.offset))?;
+                let offset = unit.header.offset + *at as u64;
+                (Value::Name(NameId::inline(&rest[..length], offset)), length + 1)
+            }
+            dw::DW_FORM_sdata => {
+                let (value, length) = sleb128(rest).ok_or_else(|| cut(unit, self.offset))?;
+                (Value::Constant(value as u64), length)
+            }
+            dw::DW_FORM_block1 | dw::DW_FORM_block2 | dw::DW_FORM_block4 => {
+                let prefix = match form {
+                    dw::DW_FORM_block1 => 1,
+                    dw::DW_FORM_block2 => 2,
+                    _ => 4,
+                };
+                let bytes = rest.get(..prefix).ok_or_else(|| cut(unit, self.offset))?;
+                self.block(*at, prefix, read_uint(bytes, unit.big_endian), rest.len())?
+            }
+            dw::DW_FORM_exprloc | dw::DW_FORM_block => {
+                let (length, prefix) = number(rest)?;
+                self.block(*at, prefix, length, rest.len())?
+            }
+            dw::DW_FORM_indirect => {
+                let (actual, length) = number(rest)?;
+                let actual = dw::DwForm(u16::try_from(actual).unwrap_or(u16::MAX));
+                // The value of an implicit constant has no place here, and a chain would have no end.
+                if matches!(actual, dw::DW_FORM_indirect | dw::DW_FORM_implicit_const) {
+                    return Err(self.error(format!("DW_FORM_indirect leads to {actual}")));
+                }
+                *at += length;
+                return self.value(actual, 0, at);
+            }
+            dw::DW_FORM_udata
+            | dw::DW_FORM_ref_udata
+            | dw::DW_FORM_strx
+            | dw::DW_FORM_GNU_str_index
+            | dw::DW_FORM_addrx
+            | dw::DW_FORM_GNU_addr_index
+            | dw::DW_FORM_loclistx
+            | dw::DW_FORM_rnglistx => {
+                let (value, length) = number(rest)?;
+                (classify(form, value, implicit, unit.header.version), length)
+            }
+            _ => return Err(self.error(format!("unknown attribute form {:#x}", form.0))),
+        };
+        *at += length;
+        Ok(value)
+    }
+
+    /// A block of `length` bytes whose length took `prefix` bytes at `at`.
+    fn block(&self, at: usize, prefix: usize, length: u64, rest: usize) -> Result<(Value, usize)> {
+        let total = usize::try_from(length).ok().and_then(|l| l.checked_add(prefix));
+        match total {
+            Some(total) if total <= rest => Ok((Value::Block((at + prefix) as u32, length as u32), total)),
+            _ => Err(cut(self.unit, self.offset)),
+        }
+    }
+
+    /// Offset in `.debug_info`.
+    pub fn info_offset(&self) -> u64 {
+        self.unit.header.offset + u64::from(self.offset)
+    }
+
+    /// An error that names this DIE.
+    #[cold]
+    pub fn error(&self, message: impl Into<String>) -> Error {
+        Error::input(message).in_unit(self.unit.header.offset).at_die(self.info_offset())
+    }
+}
+
+/// The class of a value of up to eight bytes.
+fn classify(form: dw::DwForm, word: u64, implicit: i64, version: u16) -> Value {
+    match form {
+        dw::DW_FORM_implicit_const => Value::Constant(implicit as u64),
+        dw::DW_FORM_flag_present => Value::Flag(true),
+        dw::DW_FORM_flag => Value::Flag(word != 0),
+        dw::DW_FORM_data1 | dw::DW_FORM_data2 | dw::DW_FORM_udata => Value::Constant(word),
+        // Up to DWARF 3 these were section offsets as well; the attribute has to tell.
+        dw::DW_FORM_data4 | dw::DW_FORM_data8 => {
+            let _ = version;
+            Value::Constant(word)
+        }
+        dw::DW_FORM_strp => Value::Name(NameId::in_str(word)),
+        dw::DW_FORM_line_strp => Value::Name(NameId::in_line_str(word)),
+        dw::DW_FORM_strx
+        | dw::DW_FORM_strx1
+        | dw::DW_FORM_strx2
+        | dw::DW_FORM_strx3
+        | dw::DW_FORM_strx4
+        | dw::DW_FORM_GNU_str_index => Value::NameIndex(word),
+        dw::DW_FORM_ref1
+        | dw::DW_FORM_ref2
+        | dw::DW_FORM_ref4
+        | dw::DW_FORM_ref8
+        | dw::DW_FORM_ref_udata => Value::UnitRef(word),
+        dw::DW_FORM_ref_addr => Value::InfoRef(word),
+        dw::DW_FORM_ref_sig8 => Value::Signature(word),
+        dw::DW_FORM_ref_sup4
+        | dw::DW_FORM_ref_sup8
+        | dw::DW_FORM_GNU_ref_alt
+        | dw::DW_FORM_strp_sup
+        | dw::DW_FORM_GNU_strp_alt => Value::Supplementary(word),
+        dw::DW_FORM_sec_offset => Value::Offset(word),
+        dw::DW_FORM_loclistx => Value::ListIndex(word),
+        dw::DW_FORM_addr => Value::Address(word),
+        dw::DW_FORM_addrx
+        | dw::DW_FORM_addrx1
+        | dw::DW_FORM_addrx2
+        | dw::DW_FORM_addrx3
+        | dw::DW_FORM_addrx4
+        | dw::DW_FORM_GNU_addr_index => Value::AddressIndex(word),
+        _ => Value::Other,
+    }
+}
+
+/// The low `width` bytes of a word; widths are 0 to 8, the table is longer to spare a bounds check.
+const MASKS: [u64; 16] = {
+    let mut masks = [u64::MAX; 16];
+    let mut width = 0;
+    while width < 8 {
+        masks[width] = (1 << (8 * width)) - 1;
+        width += 1;
+    }
+    masks
+};
+
+#[cold]
+fn cut(unit: &Unit<'_>, offset: u32) -> Error {
+    Error::input("the DIE reaches beyond its unit")
+        .in_unit(unit.header.offset)
+        .at_die(unit.header.offset + u64::from(offset))
+}
+
+#[cold]
+fn undeclared(unit: &Unit<'_>, offset: u32, code: u64) -> Error {
+    Error::input(format!("abbreviation {code} is not declared"))
+        .in_unit(unit.header.offset)
+        .at_die(unit.header.offset + u64::from(offset))
+}

@@ -1,0 +1,135 @@
+//! Names as the walk sees them: where a string lies, not what it says.
+
+use std::borrow::Cow;
+
+use super::Sections;
+
+/// The identity of a name inside one file: the same id is the same string.
+///
+/// The reverse need not hold, since a string may lie at two places; whoever keeps names compares
+/// their bytes once. Bits 63 and 62 tell the form: 00 none, 01 an offset into `.debug_str`, or with
+/// bit 61 into `.debug_line_str`; 10 up to seven bytes held in the id itself; 11 an offset into
+/// `.debug_info`, where a longer string lies inline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NameId(pub u64);
+
+const FORM: u64 = 0b11 << 62;
+const STR: u64 = 1 << 62;
+const LINE: u64 = 1 << 61;
+const SHORT: u64 = 1 << 63;
+const INLINE: u64 = 0b11 << 62;
+const OFFSET: u64 = (1 << 61) - 1;
+
+impl NameId {
+    /// No name.
+    pub const NONE: NameId = NameId(0);
+
+    /// The string at `offset` bytes into `.debug_str`.
+    #[inline]
+    pub fn in_str(offset: u64) -> Self {
+        NameId(STR | offset & OFFSET)
+    }
+
+    /// The string at `offset` bytes into `.debug_line_str`.
+    #[inline]
+    pub fn in_line_str(offset: u64) -> Self {
+        NameId(STR | LINE | offset & OFFSET)
+    }
+
+    /// The string `bytes` that lies `offset` bytes into `.debug_info`.
+    #[inline]
+    pub fn inline(bytes: &[u8], offset: u64) -> Self {
+        match bytes.len() {
+            0 => NameId::NONE,
+            1..=7 => {
+                let mut word = [0; 8];
+                word[..bytes.len()].copy_from_slice(bytes);
+                NameId(SHORT | u64::from_le_bytes(word))
+            }
+            _ => NameId(INLINE | offset & OFFSET),
+        }
+    }
+
+    /// True where there is no name at all.
+    #[inline]
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The bytes of the name, borrowed where they lie in a section; `None` as in [`bytes`](Self::bytes).
+    pub fn find<'a>(self, sections: &Sections<'a>) -> Option<Cow<'a, [u8]>> {
+        if self.0 & FORM == SHORT {
+            return self.bytes(sections, &mut [0; 8]).map(|bytes| Cow::Owned(bytes.to_vec()));
+        }
+        self.in_section(sections).map(Cow::Borrowed)
+    }
+
+    /// The bytes of the name, without the NUL; `None` where the offset is outside its section or
+    /// no NUL ends the string.
+    pub fn bytes<'b>(self, sections: &Sections<'b>, short: &'b mut [u8; 8]) -> Option<&'b [u8]> {
+        if self.0 & FORM != SHORT {
+            return self.in_section(sections);
+        }
+        *short = (self.0 & !FORM).to_le_bytes();
+        let length = short.iter().position(|&b| b == 0).unwrap_or(8);
+        Some(&short[..length])
+    }
+
+    fn in_section<'a>(self, sections: &Sections<'a>) -> Option<&'a [u8]> {
+        let section = match self.0 & FORM {
+            0 => return Some(b""),
+            INLINE => sections.info,
+            _ if self.0 & LINE != 0 => sections.line_str,
+            _ => sections.str,
+        };
+        c_string(section, self.0 & OFFSET)
+    }
+}
+
+/// The NUL-terminated string at `offset` bytes into `section`, without its NUL.
+pub(crate) fn c_string(section: &[u8], offset: u64) -> Option<&[u8]> {
+    let rest = section.get(usize::try_from(offset).ok()?..)?;
+    // Safe Rust's fastest search for one byte in a slice that long is the standard library's own.
+    std::ffi::CStr::from_bytes_until_nul(rest).ok().map(std::ffi::CStr::to_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gimli::RunTimeEndian;
+
+    fn sections<'a>(str: &'a [u8], line_str: &'a [u8], info: &'a [u8]) -> Sections<'a> {
+        let none = &[];
+        Sections {
+            info,
+            abbrev: none,
+            str,
+            line_str,
+            str_offsets: none,
+            addr: none,
+            loc: none,
+            loclists: none,
+            endian: RunTimeEndian::Little,
+        }
+    }
+
+    #[test]
+    fn each_form_finds_its_string() {
+        let s = sections(b"zero\0one\0", b"line\0", b"....a long inline name\0");
+        let get = |id: NameId| id.bytes(&s, &mut [0; 8]).map(<[u8]>::to_vec);
+        assert_eq!(get(NameId::in_str(5)).as_deref(), Some(&b"one"[..]));
+        assert_eq!(get(NameId::in_str(0)).as_deref(), Some(&b"zero"[..]));
+        assert_eq!(get(NameId::in_line_str(0)).as_deref(), Some(&b"line"[..]));
+        assert_eq!(get(NameId::inline(b"abcdefg", 9)).as_deref(), Some(&b"abcdefg"[..]));
+        let long = NameId::inline(b"a long inline name", 4);
+        assert_eq!(get(long).as_deref(), Some(&b"a long inline name"[..]));
+        assert_eq!(get(NameId::in_str(9)), None);
+        assert!(NameId::inline(b"", 7).is_none());
+    }
+
+    #[test]
+    fn an_unterminated_string_is_none() {
+        let s = sections(b"abc", b"", b"");
+        assert_eq!(NameId::in_str(0).bytes(&s, &mut [0; 8]), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! Units: the list of their headers, and one of them made ready for the walk.
+
+use std::borrow::Cow;
+
+use gimli::constants as dw;
+use gimli::{EndianSlice, RunTimeEndian};
+
+use super::form::Encoding;
+use super::layout::{Layouts, WINDOW};
+use super::name::NameId;
+use super::{Die, Sections, Value};
+use crate::{Error, Result};
+
+/// The header of one unit of `.debug_info`.
+#[derive(Debug, Clone, Copy)]
+pub struct UnitHeader {
+    /// Offset of the header in `.debug_info`, in bytes.
+    pub offset: u64,
+    /// Bytes of the whole unit, header included.
+    pub length: u32,
+    /// Bytes of the header.
+    pub header_length: u32,
+    /// Offset of its abbreviation table in `.debug_abbrev`, in bytes.
+    pub abbrev_offset: u64,
+    /// The DWARF version.
+    pub version: u16,
+    /// Bytes of a target address.
+    pub address_size: u8,
+    /// Bytes of a section offset, 4 or 8.
+    pub offset_size: u8,
+    /// A type unit, whose types others refer to by signature.
+    pub is_type_unit: bool,
+}
+
+impl UnitHeader {
+    pub(crate) fn encoding(&self) -> Encoding {
+        Encoding { version: self.version, address_size: self.address_size, offset_size: self.offset_size }
+    }
+}
+
+/// The headers of all units, in file order. The place in this list is the unit's number.
+///
+/// # Errors
+/// A header is cut, of an unknown version, or says that its unit is longer than the section.
+pub fn list_units(sections: &Sections<'_>) -> Result<Vec<UnitHeader>> {
+    let info = gimli::DebugInfo::new(sections.info, sections.endian);
+    let mut units = Vec::new();
+    let mut iter = info.units();
+    let mut at = 0u64;
+    loop {
+        let header = match iter.next() {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(units),
+            Err(error) => {
+                return Err(Error::input(format!("unit header: {error}"))
+                    .in_unit(at)
+                    .hint("DWARF 2 to 5 is understood; otherwise the file is damaged"));
+            }
+        };
+        let offset = header.debug_info_offset().map_or(at, |o| o.0 as u64);
+        let length = header.length_including_self();
+        let too_long = || Error::input("a unit of 2 GiB or more is not supported").in_unit(offset);
+        let length = u32::try_from(length).ok().filter(|&l| l < 1 << 31).ok_or_else(too_long)?;
+        at = offset + u64::from(length);
+        let encoding = header.encoding();
+        if !matches!(encoding.address_size, 1 | 2 | 4 | 8) {
+            let message = format!("an address of {} bytes", encoding.address_size);
+            return Err(Error::input(message).in_unit(offset));
+        }
+        units.push(UnitHeader {
+            offset,
+            length,
+            header_length: header.header_size() as u32,
+            abbrev_offset: header.debug_abbrev_offset().0 as u64,
+            version: encoding.version,
+            address_size: encoding.address_size,
+            offset_size: encoding.format.word_size(),
+            is_type_unit: matches!(header.type_(), gimli::UnitType::Type { .. }),
+        });
+    }
+}
+
+/// One unit made ready for the walk.
+#[derive(Debug)]
+pub struct Unit<'a> {
+    /// Its header.
+    pub header: UnitHeader,
+    /// The sections it lies in.
+    pub sections: Sections<'a>,
+    /// From the unit's first byte to [`WINDOW`] bytes after its last one, at least.
+    pub(crate) bytes: Cow<'a, [u8]>,
+    pub(crate) big_endian: bool,
+    /// `DW_AT_language` of its root, 0 if there is none.
+    pub language: u16,
+    /// `DW_AT_producer` names clang.
+    pub is_clang: bool,
+    /// The tag of its root.
+    pub root_tag: dw::DwTag,
+    pub(crate) str_offsets_base: u64,
+    pub(crate) addr_base: u64,
+    pub(crate) loclists_base: u64,
+}
+
+impl<'a> Unit<'a> {
+    /// Reads the root DIE of a unit whose abbreviations were compiled to `layouts`.
+    ///
+    /// # Errors
+    /// The root DIE is cut or has no declared abbreviation.
+    pub(crate) fn new(sections: &Sections<'a>, header: UnitHeader, layouts: &Layouts) -> Result<Self> {
+        let start = usize::try_from(header.offset).unwrap_or(usize::MAX);
+        let outside = || Error::input("the unit lies outside .debug_info").in_unit(header.offset);
+        let rest = sections.info.get(start..).ok_or_else(outside)?;
+        let length = header.length as usize;
+        let unit = rest.get(..length).ok_or_else(outside)?;
+        // A window may reach past the last DIE. Only the units at the very end of a section need a copy.
+        let bytes = if rest.len() >= length + WINDOW {
+            Cow::Borrowed(rest)
+        } else {
+            let mut copy = Vec::with_capacity(length + WINDOW);
+            copy.extend_from_slice(unit);
+            copy.resize(length + WINDOW, 0);
+            Cow::Owned(copy)
+        };
+        let mut unit = Unit {
+            header,
+            sections: *sections,
+            bytes,
+            big_endian: sections.endian == RunTimeEndian::Big,
+            language: 0,
+            is_clang: false,
+            root_tag: dw::DwTag(0),
+            // Of a unit that says nothing, the tables begin behind the first header (DWARF 5, 7.26).
+            str_offsets_base: if header.offset_size == 8 { 16 } else { 8 },
+            addr_base: if header.offset_size == 8 { 16 } else { 8 },
+            loclists_base: if header.offset_size == 8 { 20 } else { 12 },
+        };
+        unit.read_root(layouts).map_err(|e| e.in_unit(header.offset))?;
+        Ok(unit)
+    }
+
+    fn read_root(&mut self, layouts: &Layouts) -> Result<()> {
+        let mut scratch = [0; WINDOW];
+        let Some((root, _)) = Die::read(self, layouts, self.header.header_length, &mut scratch)? else {
+            return Ok(());
+        };
+        let (mut language, mut producer) = (0, None);
+        let (mut strings, mut addresses, mut lists) =
+            (self.str_offsets_base, self.addr_base, self.loclists_base);
+        let tag = root.layout.tag;
+        root.each_attribute(|at, value| {
+            match (at, value) {
+                (dw::DW_AT_language, Value::Constant(code)) => language = code as u16,
+                (dw::DW_AT_str_offsets_base, Value::Offset(base)) => strings = base,
+                (dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base, Value::Offset(base)) => addresses = base,
+                (dw::DW_AT_loclists_base, Value::Offset(base)) => lists = base,
+                (dw::DW_AT_producer, value) => producer = Some(value),
+                _ => {}
+            }
+        })?;
+        (self.str_offsets_base, self.addr_base, self.loclists_base) = (strings, addresses, lists);
+        self.language = language;
+        self.root_tag = tag;
+        let producer = producer.and_then(|p| self.name_of(p));
+        let mut short = [0; 8];
+        let producer = producer.and_then(|p| p.bytes(&self.sections, &mut short)).unwrap_or_default();
+        self.is_clang = producer.windows(5).any(|w| w == b"clang");
+        Ok(())
+    }
+
+    /// The name that a string value is, if its table index is valid.
+    pub fn name_of(&self, value: Value) -> Option<NameId> {
+        match value {
+            Value::Name(name) => Some(name),
+            Value::NameIndex(index) => self.indexed_name(index),
+            _ => None,
+        }
+    }
+
+    /// Entry `index` of the unit's part of `.debug_str_offsets` (DWARF 5, section 7.26).
+    #[inline]
+    pub(crate) fn indexed_name(&self, index: u64) -> Option<NameId> {
+        let size = u64::from(self.header.offset_size);
+        let at = index.checked_mul(size)?.checked_add(self.str_offsets_base)?;
+        self.read_word(self.sections.str_offsets, at, self.header.offset_size).map(NameId::in_str)
+    }
+
+    /// Entry `index` of the unit's part of `.debug_addr`.
+    pub(crate) fn indexed_address(&self, index: u64) -> Option<u64> {
+        let at = index.checked_mul(u64::from(self.header.address_size))?.checked_add(self.addr_base)?;
+        self.read_word(self.sections.addr, at, self.header.address_size)
+    }
+
+    fn read_word(&self, section: &[u8], at: u64, width: u8) -> Option<u64> {
+        let at = usize::try_from(at).ok()?;
+        let bytes = section.get(at..at.checked_add(usize::from(width))?)?;
+        Some(read_uint(bytes, self.big_endian))
+    }
+
+    /// The address that a value is.
+    pub fn address_of(&self, value: Value) -> Option<u64> {
+        match value {
+            Value::Address(address) => Some(address),
+            Value::AddressIndex(index) => self.indexed_address(index),
+            _ => None,
+        }
+    }
+
+    /// The bytes of an expression of this unit.
+    pub(crate) fn block(&self, offset: u32, length: u32) -> &[u8] {
+        let start = offset as usize;
+        self.bytes.get(start..start.saturating_add(length as usize)).unwrap_or_default()
+    }
+
+    pub(crate) fn gimli_encoding(&self) -> gimli::Encoding {
+        gimli::Encoding {
+            address_size: self.header.address_size,
+            format: if self.header.offset_size == 8 { gimli::Format::Dwarf64 } else { gimli::Format::Dwarf32 },
+            version: self.header.version,
+        }
+    }
+
+    pub(crate) fn slice<'s>(&self, bytes: &'s [u8]) -> EndianSlice<'s, RunTimeEndian> {
+        EndianSlice::new(bytes, self.sections.endian)
+    }
+}
+
+/// Up to eight bytes as a number.
+#[inline]
+pub(crate) fn read_uint(bytes: &[u8], big_endian: bool) -> u64 {
+    let fold = |value: u64, &byte: &u8| value << 8 | u64::from(byte);
+    if big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) }
+}

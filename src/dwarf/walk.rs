@@ -1,0 +1,65 @@
+//! The walk over one unit: every DIE, once, in file order.
+
+use gimli::constants as dw;
+
+use super::layout::{Has, Slot, WINDOW};
+use super::{Die, Layouts, Unit};
+use crate::Result;
+
+/// Receives the DIEs of a unit.
+pub trait Visitor {
+    /// A DIE begins. If it has children they follow, and then a [`leave`](Visitor::leave).
+    ///
+    /// # Errors
+    /// Whatever ends the walk.
+    fn enter(&mut self, die: &Die<'_, '_>) -> Result<()>;
+
+    /// The last child of the DIE that was entered last and not left yet was seen.
+    ///
+    /// # Errors
+    /// Whatever ends the walk.
+    fn leave(&mut self) -> Result<()>;
+}
+
+/// Walks over all DIEs of `unit` but the children of call sites, which hold no types.
+///
+/// Nesting costs no stack: the depth is a counter. A unit that ends before its last list of children
+/// does is taken as if the missing zeros were there, as other readers do.
+///
+/// # Errors
+/// A DIE is damaged, or the visitor says so.
+pub fn walk<V: Visitor>(unit: &Unit<'_>, layouts: &Layouts, visitor: &mut V) -> Result<()> {
+    let mut offset = unit.header.header_length;
+    let mut depth = 0u32;
+    let mut scratch = [0; WINDOW];
+    while offset < unit.header.length {
+        let Some((die, next)) = Die::read(unit, layouts, offset, &mut scratch)? else {
+            offset += 1;
+            if depth == 0 {
+                // Zeros behind the root's last child only pad the unit.
+                continue;
+            }
+            depth -= 1;
+            visitor.leave()?;
+            continue;
+        };
+        offset = next;
+        let tag = die.layout.tag;
+        if matches!(tag, dw::DW_TAG_call_site | dw::DW_TAG_GNU_call_site) && die.layout.has_children {
+            let sibling = die.slot(Slot::Value);
+            if die.layout.has.any(Has::SIBLING) && sibling > u64::from(die.offset) {
+                offset = u32::try_from(sibling).unwrap_or(u32::MAX).max(next);
+                continue;
+            }
+        }
+        visitor.enter(&die)?;
+        if die.layout.has_children {
+            depth += 1;
+        }
+    }
+    while depth > 0 {
+        depth -= 1;
+        visitor.leave()?;
+    }
+    Ok(())
+}

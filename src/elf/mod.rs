@@ -1,0 +1,188 @@
+//! ELF files: a mapped [`Image`] with its sections, its symbols, and the kfunc sets of a kernel.
+//!
+//! In comes a path, out go borrowed slices. Nothing here knows what a section means.
+
+mod kfunc;
+mod symbols;
+
+pub use kfunc::{Kfunc, KfuncFlags, kfuncs};
+pub use symbols::{Symbol, SymbolKind};
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use object::read::elf::{FileHeader, SectionHeader};
+use object::{Endianness, elf as spec};
+
+use crate::{Error, Result};
+
+/// An ELF file, mapped into memory, with its section headers read and checked.
+#[derive(Debug)]
+pub struct Image {
+    path: PathBuf,
+    map: Mmap,
+    sections: Vec<Section>,
+    endian: Endianness,
+    is_64: bool,
+    /// `e_machine`
+    machine: spec::Machine,
+    /// `e_type`
+    file_type: spec::FileType,
+}
+
+/// A section header, as far as an encoder asks.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// `sh_type`
+    pub kind: spec::SectionType,
+    /// `sh_flags`
+    pub flags: spec::SectionFlags,
+    /// Address in the running program, in bytes.
+    pub address: u64,
+    /// Bytes of the section when loaded; bytes in the file unless it is `SHT_NOBITS`.
+    pub size: u64,
+    /// Where its content lies in the file, in bytes.
+    offset: u64,
+    link: u32,
+}
+
+impl Image {
+    /// Maps the file at `path` and reads its section headers.
+    ///
+    /// The file must not shrink while the image lives: the system then ends the process with
+    /// `SIGBUS`. The command line turns that into an error.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no ELF file, or its section headers are damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Image> {
+        let path = path.as_ref();
+        Self::map(path).map_err(|e| e.in_file(path))
+    }
+
+    fn map(path: &Path) -> Result<Image> {
+        let file = File::open(path).map_err(|e| Error::io("cannot open", e))?;
+        let meta = file.metadata().map_err(|e| Error::io("cannot stat", e))?;
+        if meta.is_dir() {
+            return Err(Error::input("is a directory, not an ELF file"));
+        }
+        if meta.is_file() && meta.len() == 0 {
+            return Err(Error::input("the file is empty"));
+        }
+        // SAFETY: the map is private to this process and never written; that the file does not change
+        // meanwhile is the documented duty of the caller, and what every reader of a mapped file relies on.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("cannot map", e))?;
+        let data: &[u8] = &map;
+        let (sections, header) = match data.get(..5) {
+            Some([0x7f, b'E', b'L', b'F', 2]) => {
+                read_headers::<spec::FileHeader64<Endianness>>(data)?
+            }
+            Some([0x7f, b'E', b'L', b'F', 1]) => {
+                read_headers::<spec::FileHeader32<Endianness>>(data)?
+            }
+            _ => {
+                return Err(Error::input("is not an ELF file")
+                    .hint("give the uncompressed vmlinux, not bzImage or vmlinuz"));
+            }
+        };
+        let (endian, is_64, machine, file_type) = header;
+        Ok(Image { path: path.to_owned(), map, sections, endian, is_64, machine, file_type })
+    }
+
+    /// The path that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Byte order of the target.
+    pub fn endian(&self) -> Endianness {
+        self.endian
+    }
+
+    /// Bytes of an address of the target: 4 or 8.
+    pub fn address_size(&self) -> u8 {
+        if self.is_64 { 8 } else { 4 }
+    }
+
+    /// `e_machine`
+    pub fn machine(&self) -> spec::Machine {
+        self.machine
+    }
+
+    /// True for an object file or kernel module (`ET_REL`), whose sections want relocation.
+    pub fn is_relocatable(&self) -> bool {
+        self.file_type == spec::ET_REL
+    }
+
+    /// All sections, by index.
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    /// The content of a section; empty for `SHT_NOBITS`.
+    ///
+    /// # Errors
+    /// It is compressed.
+    pub fn content(&self, section: &Section) -> Result<&[u8]> {
+        if section.flags.0 & spec::SHF_COMPRESSED.0 != 0 {
+            let name = String::from_utf8_lossy(&section.name).into_owned();
+            return Err(Error::input(format!("section {name} is compressed"))
+                .in_file(&self.path)
+                .hint("not supported yet; decompress with objcopy --decompress-debug-sections"));
+        }
+        if section.kind == spec::SHT_NOBITS {
+            return Ok(&[]);
+        }
+        let start = usize::try_from(section.offset).unwrap_or(usize::MAX);
+        let size = usize::try_from(section.size).unwrap_or(usize::MAX);
+        let content = self.map.get(start..).and_then(|rest| rest.get(..size));
+        content.ok_or_else(|| {
+            let name = String::from_utf8_lossy(&section.name).into_owned();
+            Error::input(format!("section {name} reaches beyond the end of the file"))
+                .in_file(&self.path)
+                .hint("the file is cut short")
+        })
+    }
+
+    /// The first section of that name.
+    pub fn section(&self, name: &[u8]) -> Option<&Section> {
+        self.sections.iter().find(|s| s.name == name)
+    }
+
+    /// The content of the first section of that name; empty if there is none.
+    ///
+    /// # Errors
+    /// It is compressed or reaches beyond the file.
+    pub fn content_of(&self, name: &[u8]) -> Result<&[u8]> {
+        match self.section(name) {
+            Some(section) => self.content(section),
+            None => Ok(&[]),
+        }
+    }
+}
+
+type Header = (Endianness, bool, spec::Machine, spec::FileType);
+
+fn read_headers<E: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<(Vec<Section>, Header)> {
+    let damaged = |e: object::Error| Error::input(format!("the ELF file is damaged: {e}"));
+    let header = E::parse(data).map_err(damaged)?;
+    let endian = header.endian().map_err(damaged)?;
+    let table = header.sections(endian, data).map_err(damaged)?;
+    let mut sections = Vec::with_capacity(table.len());
+    for section in table.iter() {
+        sections.push(Section {
+            name: table.section_name(endian, section).map_err(damaged)?.to_vec(),
+            kind: section.sh_type(endian),
+            flags: section.sh_flags(endian),
+            address: section.sh_addr(endian).into(),
+            size: section.sh_size(endian).into(),
+            offset: section.sh_offset(endian).into(),
+            link: section.sh_link(endian),
+        });
+    }
+    let header = (endian, header.is_type_64(), header.e_machine(endian), header.e_type(endian));
+    Ok((sections, header))
+}

@@ -1,0 +1,327 @@
+//! The pipeline, stage after stage. This is the only place that knows ELF, DWARF and BTF together.
+
+use std::collections::HashMap;
+
+use gimli::RunTimeEndian;
+use object::Endianness;
+use object::elf as spec;
+use rayon::prelude::*;
+
+use crate::btf::{self, Btf};
+use crate::build::{Builder, Built, Context, Machine, Refined, Warning, Warnings};
+use crate::dwarf::{self, Sections, UnitHeader};
+use crate::elf::{self, Image, KfuncFlags, SymbolKind};
+use crate::merge::exact::Exact;
+use crate::merge::functions::{self, KfuncMarks};
+use crate::merge::resolve::Resolution;
+use crate::merge::variables::{self, VariableSection};
+use crate::merge::emit;
+use crate::options::{Features, Jobs, Options};
+use crate::pool;
+use crate::report::{Outcome, Report};
+use crate::symtab::Symtab;
+use crate::table::Tables;
+use crate::{Error, Result};
+
+/// An encode: what it shall do, on how many workers.
+///
+/// ```no_run
+/// use btfgen::{Encoder, Image, Options};
+///
+/// # fn main() -> btfgen::Result<()> {
+/// let image = Image::open("vmlinux")?;
+/// let output = Encoder::new(Options::default()).encode(&image)?;
+/// println!("{} bytes of BTF, {} functions", output.btf.len(), output.report.functions.encoded);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Default)]
+pub struct Encoder<'p> {
+    options: Options,
+    jobs: Jobs,
+    progress: Option<&'p (dyn Fn(usize, usize) + Sync)>,
+}
+
+/// What an encode gives.
+#[derive(Debug)]
+pub struct Output {
+    /// A BTF of its own, in the byte order of the input, checked.
+    pub btf: Vec<u8>,
+    /// What was done.
+    pub report: Report,
+}
+
+impl<'p> Encoder<'p> {
+    /// An encode with these options.
+    pub fn new(options: Options) -> Self {
+        Encoder { options, ..Encoder::default() }
+    }
+
+    /// Sets how many workers it gets; the output is the same for every number.
+    #[must_use]
+    pub fn jobs(mut self, jobs: Jobs) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
+    /// Has `progress` called with the number of units begun and of all units, from any thread.
+    #[must_use]
+    pub fn progress(mut self, progress: &'p (dyn Fn(usize, usize) + Sync)) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Encodes the debugging information of `image`.
+    ///
+    /// # Errors
+    /// The image has no DWARF or damaged DWARF, or there is more than BTF can hold. The error names the
+    /// file, and the unit and DIE where there is one.
+    pub fn encode(&self, image: &Image) -> Result<Output> {
+        let jobs = self.jobs.count();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).thread_name(|i| format!("btfgen-{i}"));
+        let pool = pool.build().map_err(|e| Error::io("cannot start workers", std::io::Error::other(e)))?;
+        pool.install(|| self.run(image, jobs)).map_err(|e| e.in_file(image.path()))
+    }
+
+    fn run(&self, image: &Image, jobs: usize) -> Result<Output> {
+        let mut report = Report { jobs, ..Report::default() };
+        let (sections, units) = report.phase("open", false, |_| open(image))?;
+        report.debug_info_bytes = sections.info.len() as u64;
+        report.units = units.len() as u64;
+        let machine = Machine::new(image.machine().0, image.address_size());
+        let context = Context { sections, options: &self.options, machine };
+
+        // The walk: from here on every type that any unit holds is in some worker's table, once.
+        let (built, symbols) = report.phase("walk", true, |report| {
+            let (built, symbols) =
+                rayon::join(|| self.walk(context, &units, report), || Symbols::read(image, &self.options));
+            Ok::<_, Error>((built?, symbols?))
+        })?;
+        let mut warnings = Warnings::default();
+        for worker in &built {
+            warnings.add(&worker.warnings);
+            report.units_skipped += worker.skipped_units;
+        }
+
+        // The join: from here on there is one table. It commutes, so nobody can tell who found what.
+        let tables = built.into_iter().map(|b| b.tables).collect::<Vec<_>>();
+        let mut tables = report.phase("join", true, |_| join(tables));
+
+        // Exactness: from here on equal keys mean equal types, also where a name means several things.
+        let variants = report.phase("exact", true, |report| {
+            let mut exact = Exact::default();
+            let mut refined: Vec<Refined<'_>> = Vec::new();
+            while exact.advance(&tables, &refined) {
+                refined = refine(context, &units, &exact)?;
+            }
+            report.units_rewalked = exact.units().count() as u64;
+            Ok::<_, Error>(exact.finish(&mut tables, refined))
+        })?;
+
+        // The choice: from here on the table holds all that is written, and no reference is by name.
+        let resolution = report.phase("choose", false, |report| {
+            let mut resolution = Resolution::new(&tables, &variants);
+            let features = self.options.features;
+            let chosen =
+                functions::choose(&mut tables, &mut resolution, &symbols.functions, &symbols.kfuncs, features);
+            report.functions = Outcome {
+                found: chosen.found,
+                encoded: chosen.encoded,
+                skipped: chosen.skipped.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
+            };
+            report.kfuncs = Outcome {
+                found: symbols.kfuncs.len() as u64,
+                encoded: chosen.kfuncs_tagged,
+                skipped: chosen.kfuncs_kept.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
+            };
+            let chosen = variables::choose(&mut tables, &symbols.functions, &symbols.sections);
+            report.variables = Outcome {
+                found: chosen.found,
+                encoded: chosen.encoded,
+                skipped: chosen.skipped.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
+            };
+            report.split_names.clone_from(&resolution.split_names);
+            resolution
+        });
+        count_types(&mut report, &tables, &resolution);
+        for warning in Warning::ALL {
+            report.warnings.insert(warning.code(), warnings.get(warning));
+        }
+
+        let order = report.phase("order", true, |_| emit::order(&tables, &resolution, self.options.order));
+        let endian = match image.endian() {
+            Endianness::Little => btf::Endian::Little,
+            Endianness::Big => btf::Endian::Big,
+        };
+        let btf = report.phase("write", false, |_| {
+            emit::write(&tables, &resolution, &order, &self.options, endian)
+        })?;
+        report.output_bytes = btf.len() as u64;
+        report.phase("check", false, |_| check(&btf))?;
+        // The tables go with the process; freeing them one by one would take longer than writing them.
+        std::mem::forget((tables, order, resolution));
+        Ok(Output { btf, report })
+    }
+
+    fn walk<'a>(
+        &self,
+        context: Context<'a>,
+        units: &[UnitHeader],
+        report: &mut Report,
+    ) -> Result<Vec<Built<'a>>> {
+        let order = self.options.shuffle.map(|seed| shuffled(units.len(), seed));
+        let progress = |begun| {
+            if let Some(progress) = self.progress {
+                progress(begun, units.len());
+            }
+        };
+        let take = |turn| order.as_ref().map_or(turn, |order| order[turn]);
+        let step = |builder: &mut Builder<'a>, i: usize| builder.unit(units[i], i as u32);
+        let done = pool::run(units.len(), take, progress, || Builder::new(context), step)?;
+        report.workers = done.iter().map(|d| d.cpu).collect();
+        Ok(done.into_iter().map(|d| d.worker.finish()).collect())
+    }
+}
+
+/// The debug sections of an image, and its units.
+fn open(image: &Image) -> Result<(Sections<'_>, Vec<UnitHeader>)> {
+    if image.is_relocatable() {
+        return Err(Error::input("object files and kernel modules are not supported yet")
+            .hint("encode the linked vmlinux"));
+    }
+    let sections = Sections {
+        info: image.content_of(b".debug_info")?,
+        abbrev: image.content_of(b".debug_abbrev")?,
+        str: image.content_of(b".debug_str")?,
+        line_str: image.content_of(b".debug_line_str")?,
+        str_offsets: image.content_of(b".debug_str_offsets")?,
+        addr: image.content_of(b".debug_addr")?,
+        loc: image.content_of(b".debug_loc")?,
+        loclists: image.content_of(b".debug_loclists")?,
+        endian: match image.endian() {
+            Endianness::Little => RunTimeEndian::Little,
+            Endianness::Big => RunTimeEndian::Big,
+        },
+    };
+    if sections.info.is_empty() {
+        let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
+                    the file that was not stripped";
+        return Err(Error::input("has no DWARF debugging information (.debug_info)").hint(hint));
+    }
+    for name in [b".zdebug_info".as_slice(), b".debug_types"] {
+        if image.section(name).is_some() {
+            let name = String::from_utf8_lossy(name).into_owned();
+            return Err(Error::input(format!("section {name} is not supported yet")));
+        }
+    }
+    let units = dwarf::list_units(&sections)?;
+    Ok((sections, units))
+}
+
+/// What the symbol table and the section headers say.
+struct Symbols<'a> {
+    functions: Symtab<'a>,
+    kfuncs: HashMap<&'a [u8], KfuncMarks>,
+    sections: Vec<VariableSection>,
+}
+
+impl<'a> Symbols<'a> {
+    fn read(image: &'a Image, options: &Options) -> Result<Self> {
+        let mut functions = Symtab::default();
+        let sections = image.sections();
+        image.each_symbol(|symbol| match symbol.kind {
+            SymbolKind::Function => functions.add_function(symbol.name, symbol.value),
+            SymbolKind::Object => {
+                let section = sections.get(symbol.section as usize);
+                if section.is_some_and(|s| s.address == symbol.value) {
+                    functions.add_section_start(symbol.section, symbol.name);
+                }
+            }
+            SymbolKind::Other => {}
+        })?;
+        let mut kfuncs: HashMap<&[u8], KfuncMarks> = HashMap::new();
+        if options.features.contains(Features::DECL_TAG_KFUNCS) {
+            for kfunc in elf::kfuncs(image)? {
+                // A function may be in several sets: what any of them says holds.
+                let marks = kfuncs.entry(kfunc.name).or_default();
+                marks.fastcall |= kfunc.flags.has(KfuncFlags::FASTCALL);
+                let arena = [KfuncFlags::ARENA_RET, KfuncFlags::ARENA_ARG1, KfuncFlags::ARENA_ARG2];
+                for (mark, flag) in marks.arena.iter_mut().zip(arena) {
+                    *mark |= kfunc.flags.has(flag);
+                }
+            }
+        }
+        let all = options.features.contains(Features::GLOBAL_VAR);
+        let percpu = options.features.contains(Features::VAR);
+        let loaded = |s: &&(usize, &elf::Section)| {
+            matches!(s.1.kind, spec::SHT_PROGBITS | spec::SHT_NOBITS) && s.1.flags.0 & spec::SHF_ALLOC.0 != 0
+        };
+        let sections = sections.iter().enumerate().filter(|s| loaded(&s)).map(|(i, s)| VariableSection {
+            index: i as u32,
+            name: s.name.clone(),
+            address: s.address,
+            size: s.size,
+            wanted: all || percpu && s.name == b".data..percpu",
+        });
+        Ok(Symbols { functions, kfuncs, sections: sections.collect() })
+    }
+}
+
+/// One table of many, in a tree, so that with many workers most of the joins run side by side.
+fn join<'a>(tables: Vec<Tables<'a>>) -> Tables<'a> {
+    let both = |mut a: Tables<'a>, b: Tables<'a>| {
+        a.join(b);
+        a
+    };
+    tables.into_par_iter().reduce_with(both).unwrap_or_default()
+}
+
+/// Walks again the units that a name with several definitions makes doubtful.
+fn refine<'a>(context: Context<'a>, units: &[UnitHeader], exact: &Exact) -> Result<Vec<Refined<'a>>> {
+    let numbers: Vec<u32> = exact.units().collect();
+    let new = || (Builder::new(context), Refined::default());
+    let step = |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| {
+        let number = numbers[i];
+        builder.refine(units[number as usize], number, exact.split(), refined)
+    };
+    let done = pool::run(numbers.len(), |turn| turn, |_| {}, new, step)?;
+    let finish = |(builder, mut refined): (Builder<'a>, Refined<'a>)| {
+        refined.tables = builder.finish().tables;
+        refined
+    };
+    Ok(done.into_iter().map(|d| finish(d.worker)).collect())
+}
+
+fn count_types(report: &mut Report, tables: &Tables<'_>, resolution: &Resolution) {
+    for id in tables.types.ids() {
+        let kind = tables.types.get(id).kind.name();
+        *report.types_in.entry(kind).or_default() += u64::from(tables.types.count(id));
+        if resolution.is_alive(id) {
+            *report.types_out.entry(kind).or_default() += 1;
+        }
+    }
+}
+
+/// The kernel's rules, applied to our own output.
+fn check(btf: &[u8]) -> Result<()> {
+    let own_fault = |message: String| {
+        Error::input(format!("the output breaks the rules of BTF: {message}"))
+            .hint("this is a defect of btfgen; please report it with the input")
+    };
+    let parsed = Btf::parse(btf).map_err(|e| own_fault(e.to_string()))?;
+    match btf::check(&parsed, &btf::CheckOptions::default()).first() {
+        Some(violation) => Err(own_fault(violation.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// A permutation that depends on the seed alone (Fisher and Yates, with a multiplicative generator).
+fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let mut state = seed | 1;
+    for i in (1..count).rev() {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        order.swap(i, (state >> 33) as usize % (i + 1));
+    }
+    order
+}

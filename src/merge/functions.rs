@@ -1,0 +1,391 @@
+//! Choosing functions: which become FUNCs, with which prototype, and why the others do not.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::resolve::Resolution;
+use crate::btf::Kind;
+use crate::options::Features;
+use crate::symtab::{Group, Symtab};
+use crate::table::{Entry, EntryId, FuncFlags, FuncState, Key, KeyHasher, Part, Ref, StrId, Tables};
+
+/// Why a function is not in the output; the codes are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Skip {
+    /// A parameter lies in another register than the calling convention names.
+    UnexpectedRegister,
+    /// Units disagree about its prototype.
+    InconsistentPrototype,
+    /// A packed struct is passed on the stack.
+    UncertainLocation,
+    /// The compiler reordered its parameters.
+    ReorderedParameters,
+    /// The compiler removed parameters from its only copy.
+    OptimizedParameters,
+    /// Several functions have its name.
+    AmbiguousAddress,
+    /// It has more than 255 parameters.
+    TooManyParameters,
+    /// Kernels do not accept its name.
+    InvalidName,
+    /// An arena attribute is on something that is no pointer.
+    InvalidAttribute,
+}
+
+impl Skip {
+    /// The reason as it stands in reports.
+    pub fn code(self) -> &'static str {
+        match self {
+            Skip::UnexpectedRegister => "unexpected-register",
+            Skip::InconsistentPrototype => "inconsistent-prototype",
+            Skip::UncertainLocation => "uncertain-location",
+            Skip::ReorderedParameters => "reordered-parameters",
+            Skip::OptimizedParameters => "optimized-parameters",
+            Skip::AmbiguousAddress => "ambiguous-address",
+            Skip::TooManyParameters => "too-many-parameters",
+            Skip::InvalidName => "invalid-name",
+            Skip::InvalidAttribute => "invalid-attribute",
+        }
+    }
+}
+
+/// What is asked of kfuncs, by name of the function: plain data from `.BTF_ids`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KfuncMarks {
+    /// May be called without saving registers.
+    pub fastcall: bool,
+    /// Pointers into an arena: the returned value, the first and the second parameter.
+    pub arena: [bool; 3],
+}
+
+/// What became of the functions.
+#[derive(Debug, Default)]
+pub struct Chosen {
+    /// Names with at least one state and a symbol.
+    pub found: u64,
+    /// FUNCs in the output.
+    pub encoded: u64,
+    /// Functions left out, by reason.
+    pub skipped: BTreeMap<Skip, u64>,
+    /// Kfuncs that got their tag.
+    pub kfuncs_tagged: u64,
+    /// Kfuncs that would have been left out as functions, by reason; they are in the output all the same.
+    pub kfuncs_kept: BTreeMap<Skip, u64>,
+}
+
+/// The most parameters that a function may have: what fits every reader of FUNC_PROTO.
+const MAX_PARAMS: usize = 255;
+
+/// Adds the FUNCs, their prototypes and tags to `tables`.
+pub fn choose(
+    tables: &mut Tables<'_>,
+    resolution: &mut Resolution,
+    symtab: &Symtab<'_>,
+    kfuncs: &HashMap<&[u8], KfuncMarks>,
+    features: Features,
+) -> Chosen {
+    let mut order: Vec<(u32, u32)> = Vec::with_capacity(tables.funcs.states().len());
+    let mut groups_of: HashMap<StrId, Option<u32>> = HashMap::new();
+    for (i, state) in tables.funcs.states().iter().enumerate() {
+        if state.count() == 0 {
+            continue;
+        }
+        let group = *groups_of.entry(state.name).or_insert_with(|| symtab.find(tables.strings.get(state.name)));
+        if let Some(group) = group {
+            order.push((group, i as u32));
+        }
+    }
+    let states = tables.funcs.states();
+    order.sort_unstable_by_key(|&(group, i)| (group, states[i as usize].first()));
+    let mut chosen = Chosen::default();
+    let mut choices = Vec::new();
+    for run in order.chunk_by(|a, b| a.0 == b.0) {
+        chosen.found += 1;
+        let states: Vec<FuncState> = run.iter().map(|&(_, i)| tables.funcs.states()[i as usize]).collect();
+        let group = symtab.group(run[0].0);
+        let marks = kfuncs.get(group.name);
+        let judge = Judge { tables, resolution, symtab, group, features };
+        match judge.choose(&states) {
+            Ok(choice) => choices.push((choice, marks)),
+            // A kfunc that is not in BTF cannot be called by anyone: better a doubtful prototype.
+            Err((skip, choice)) if marks.is_some() && choice.state.is_some() => {
+                *chosen.kfuncs_kept.entry(skip).or_default() += 1;
+                choices.push((choice, marks));
+            }
+            Err((skip, _)) => *chosen.skipped.entry(skip).or_default() += 1,
+        }
+    }
+    for (choice, marks) in choices {
+        let Some(state) = choice.state else { continue };
+        match add(tables, resolution, &state, choice.full_name, marks.filter(|_| choice.full_name.is_none()), features) {
+            Ok(tagged) => {
+                chosen.encoded += 1;
+                chosen.kfuncs_tagged += u64::from(tagged);
+            }
+            Err(skip) => *chosen.skipped.entry(skip).or_default() += 1,
+        }
+    }
+    chosen
+}
+
+/// A state to encode, under the whole name of a symbol if its suffix shall show.
+#[derive(Debug, Clone, Copy, Default)]
+struct Choice<'s> {
+    state: Option<FuncState>,
+    full_name: Option<&'s [u8]>,
+}
+
+/// One function's case.
+struct Judge<'j, 'a> {
+    tables: &'j Tables<'a>,
+    resolution: &'j Resolution,
+    symtab: &'j Symtab<'a>,
+    group: &'j Group<'a>,
+    features: Features,
+}
+
+impl<'a> Judge<'_, 'a> {
+    fn choose(&self, states: &[FuncState]) -> Result<Choice<'a>, (Skip, Choice<'a>)> {
+        if self.features.contains(Features::TRUE_SIGNATURE)
+            && let Some(choice) = self.true_signature(states)
+        {
+            return Ok(choice);
+        }
+        let Some(leader) = states.first() else { return Err((Skip::InvalidName, Choice::default())) };
+        let any = |flag| states.iter().any(|s| s.flags.has(flag));
+        let canonical = self.canonical(states).unwrap_or(leader);
+        let choice = Choice { state: Some(*canonical), full_name: None };
+        let skip = if self.tables.funcs.params(canonical).len() > MAX_PARAMS {
+            Some(Skip::TooManyParameters)
+        } else if self.group.is_ambiguous {
+            Some(Skip::AmbiguousAddress)
+        } else if !self.features.contains(Features::TRUE_SIGNATURE) && self.is_optimized(canonical) {
+            Some(Skip::OptimizedParameters)
+        } else if any(FuncFlags::REORDERED) {
+            Some(Skip::ReorderedParameters)
+        } else if any(FuncFlags::UNCERTAIN_LOCATION) {
+            Some(Skip::UncertainLocation)
+        } else if any(FuncFlags::UNEXPECTED_REGISTER) {
+            Some(Skip::UnexpectedRegister)
+        } else if self.features.contains(Features::CONSISTENT_FUNC)
+            && states[1..].iter().any(|state| !self.same_prototype(leader, state))
+        {
+            Some(Skip::InconsistentPrototype)
+        } else {
+            None
+        };
+        match skip {
+            Some(skip) => Err((skip, choice)),
+            None => Ok(choice),
+        }
+    }
+
+    /// The state of a symbol with a suffix, as the compiler left it.
+    fn true_signature(&self, states: &[FuncState]) -> Option<Choice<'a>> {
+        let bad = [FuncFlags::UNEXPECTED_REGISTER, FuncFlags::UNCERTAIN_LOCATION];
+        states.iter().filter(|state| !bad.iter().any(|&flag| state.flags.has(flag))).find_map(|state| {
+            let mut symbols = self.symtab.symbols(self.group);
+            let symbol = symbols.find(|s| s.address == state.address && s.has_suffix())?;
+            Some(Choice { state: Some(*state), full_name: Some(symbol.name) })
+        })
+    }
+
+    /// The state of the function's own code.
+    fn canonical<'s>(&self, states: &'s [FuncState]) -> Option<&'s FuncState> {
+        let here = |s: &&FuncState| self.symtab.symbols(self.group).any(|symbol| symbol.address == s.address);
+        let true_signature = self.features.contains(Features::TRUE_SIGNATURE);
+        let whole = |s: &&FuncState| true_signature || !self.is_optimized(s);
+        states.iter().filter(here).find(whole).or_else(|| states.iter().find(here))
+    }
+
+    /// True if parameters were removed from the code of a state, not only from its description.
+    fn is_optimized(&self, state: &FuncState) -> bool {
+        let cloned = || {
+            let mut symbols = self.symtab.symbols(self.group);
+            symbols.any(|s| s.address == state.address && s.is_optimized())
+        };
+        state.flags.has(FuncFlags::OPTIMIZED) && (state.flags.has(FuncFlags::SIGNATURE_CHANGED) || cloned())
+    }
+
+    fn same_prototype(&self, a: &FuncState, b: &FuncState) -> bool {
+        if a.prototype == b.prototype {
+            return true;
+        }
+        let (funcs, compare) = (&self.tables.funcs, Compare { tables: self.tables, resolution: self.resolution });
+        let (pa, pb) = (funcs.params(a), funcs.params(b));
+        pa.len() == pb.len()
+            && compare.matches(a.returns, b.returns, 0)
+            && pa.iter().zip(pb).all(|(x, y)| compare.matches(x.target, y.target, 0))
+    }
+}
+
+/// The comparison of prototypes across units: by name where types have one.
+struct Compare<'c, 'a> {
+    tables: &'c Tables<'a>,
+    resolution: &'c Resolution,
+}
+
+/// Pointers, arrays and function types nest this deep at most in a comparison; deeper ones are equal.
+const MAX_DEPTH: u32 = 64;
+
+impl Compare<'_, '_> {
+    fn matches(&self, a: Ref, b: Ref, depth: u32) -> bool {
+        let (mut a, mut b) = (self.resolution.entry(a), self.resolution.entry(b));
+        if depth > MAX_DEPTH {
+            return true;
+        }
+        let types = &self.tables.types;
+        loop {
+            if a == b {
+                return true;
+            }
+            let kind = |id: Option<EntryId>| id.map(|id| types.get(id).kind);
+            match (kind(a), kind(b)) {
+                // A difference in `const` is none to a caller.
+                (Some(Kind::Const), other) if other != Some(Kind::Const) => {
+                    a = a.and_then(|id| self.resolution.entry(types.get(id).target));
+                }
+                (other, Some(Kind::Const)) if other != Some(Kind::Const) => {
+                    b = b.and_then(|id| self.resolution.entry(types.get(id).target));
+                }
+                _ => break,
+            }
+        }
+        let (Some(a), Some(b)) = (a, b) else { return false };
+        let (x, y) = (types.get(a), types.get(b));
+        if composite(x) != composite(y) {
+            return false;
+        }
+        let targets = || self.matches(x.target, y.target, depth + 1);
+        match x.kind {
+            Kind::Int => (x.size, x.encoding, x.name) == (y.size, y.encoding, y.name),
+            Kind::Float => (x.size, x.name) == (y.size, y.name),
+            Kind::Struct | Kind::Union | Kind::Fwd | Kind::Enum | Kind::Enum64 | Kind::Typedef => x.name == y.name,
+            Kind::Array => x.size == y.size && targets(),
+            Kind::FuncProto => {
+                let (p, q) = (types.parts(a), types.parts(b));
+                p.len() == q.len()
+                    && targets()
+                    && p.iter().zip(q).all(|(p, q)| self.matches(p.target, q.target, depth + 1))
+            }
+            _ => targets(),
+        }
+    }
+}
+
+/// The kind for a comparison: a declaration counts as what it declares.
+fn composite(entry: &Entry) -> Kind {
+    match entry.kind {
+        Kind::Fwd if entry.kind_flag => Kind::Union,
+        Kind::Fwd => Kind::Struct,
+        Kind::Enum64 => Kind::Enum,
+        kind => kind,
+    }
+}
+
+/// Adds one FUNC; returns whether it was tagged as a kfunc.
+fn add(
+    tables: &mut Tables<'_>,
+    resolution: &mut Resolution,
+    state: &FuncState,
+    full_name: Option<&[u8]>,
+    marks: Option<&KfuncMarks>,
+    features: Features,
+) -> Result<bool, Skip> {
+    let name = match full_name {
+        Some(name) => tables.strings.intern(name.to_vec().into()),
+        None => state.name,
+    };
+    if !crate::btf::is_identifier(tables.strings.get(name)) {
+        return Err(Skip::InvalidName);
+    }
+    let mut params = tables.funcs.params(state).to_vec();
+    let (mut returns, mut prototype) = (state.returns, state.prototype);
+    if let Some(marks) = marks.filter(|m| features.contains(Features::ATTRIBUTES) && m.arena.contains(&true)) {
+        (returns, prototype) = in_arena(tables, resolution, state, marks, &mut params)?;
+    }
+    let mut entry = Entry::new(Kind::FuncProto, prototype);
+    entry.target = returns;
+    let proto = tables.types.insert(entry, params);
+    tables.types.occur(proto, state.first());
+    resolution.revive(proto);
+    let mut hasher = KeyHasher::new(0x200 + Kind::Func as u64);
+    hasher.pair(tables.strings.hash(name), 0);
+    hasher.key(prototype);
+    let mut entry = Entry::new(Kind::Func, hasher.finish());
+    (entry.name, entry.target) = (name, Ref::entry(proto));
+    let func = tables.types.insert(entry, []);
+    tables.types.occur(func, state.first());
+    let param_count = tables.types.parts(proto).len() as i32;
+    let tags = tables.funcs.tags(state).to_vec();
+    for tag in tags.iter().filter(|tag| tag.component < param_count) {
+        add_tag(tables, func, tag.value, tag.component);
+    }
+    let tagged = marks.is_some() && features.contains(Features::DECL_TAG.with(Features::DECL_TAG_KFUNCS));
+    if tagged {
+        let mut tag = |text: &'static [u8]| {
+            let value = tables.strings.intern(text.into());
+            add_tag(tables, func, value, -1);
+        };
+        tag(b"bpf_kfunc");
+        if marks.is_some_and(|m| m.fastcall) {
+            tag(b"bpf_fastcall");
+        }
+    }
+    Ok(tagged)
+}
+
+/// Adds a declaration tag.
+pub(super) fn add_tag(tables: &mut Tables<'_>, target: EntryId, value: StrId, component: i32) {
+    let mut hasher = KeyHasher::new(0x200 + Kind::DeclTag as u64);
+    hasher.key(tables.types.get(target).key);
+    hasher.pair(tables.strings.hash(value), u64::from(component as u32));
+    let mut entry = Entry::new(Kind::DeclTag, hasher.finish());
+    (entry.name, entry.size, entry.target) = (value, component as u32, Ref::entry(target));
+    let first = tables.types.first(target);
+    let id = tables.types.insert(entry, []);
+    tables.types.occur(id, first);
+}
+
+/// Replaces the marked pointers of a kfunc by pointers into the arena's address space.
+fn in_arena(
+    tables: &mut Tables<'_>,
+    resolution: &Resolution,
+    state: &FuncState,
+    marks: &KfuncMarks,
+    params: &mut [Part],
+) -> Result<(Ref, Key), Skip> {
+    let mut returns = state.returns;
+    let mut places = [Some(&mut returns), None, None];
+    let mut targets = params.iter_mut().map(|p| &mut p.target);
+    (places[1], places[2]) = (targets.next(), targets.next());
+    for (place, _) in places.into_iter().zip(marks.arena).filter(|(_, marked)| *marked) {
+        let Some(place) = place else { return Err(Skip::InvalidAttribute) };
+        let pointer = resolution.entry(*place).map(|id| *tables.types.get(id));
+        let Some(pointer) = pointer.filter(|p| p.kind == Kind::Ptr) else {
+            return Err(Skip::InvalidAttribute);
+        };
+        let value = tables.strings.intern(b"address_space(1)".as_slice().into());
+        let mut tag = Entry::new(Kind::TypeTag, derived(1, tables.types.key(pointer.target)));
+        (tag.name, tag.kind_flag, tag.target) = (value, true, pointer.target);
+        let mut ptr = Entry::new(Kind::Ptr, derived(2, tag.key));
+        let tag = tables.types.insert(tag, []);
+        tables.types.occur(tag, state.first());
+        ptr.target = Ref::entry(tag);
+        let ptr = tables.types.insert(ptr, []);
+        tables.types.occur(ptr, state.first());
+        *place = Ref::entry(ptr);
+    }
+    let mut hasher = KeyHasher::new(0x400);
+    hasher.key(tables.types.key(returns));
+    for param in params.iter() {
+        hasher.pair(tables.strings.hash(param.name), 0);
+        hasher.key(tables.types.key(param.target));
+    }
+    Ok((returns, hasher.finish()))
+}
+
+fn derived(step: u64, from: Key) -> Key {
+    let mut hasher = KeyHasher::new(0x500 + step);
+    hasher.key(from);
+    hasher.finish()
+}

@@ -1,0 +1,11 @@
+//! From the tables of all workers to one list of types, in its final order.
+//!
+//! In comes one [`Tables`](crate::table::Tables), joined; out go bytes. Between them: names with several definitions are told
+//! apart ([`exact`]), anchors find their definitions ([`resolve`]), functions and variables are chosen
+//! ([`functions`], [`variables`]), everything is put in order and written ([`emit`]).
+
+pub mod emit;
+pub mod exact;
+pub mod functions;
+pub mod resolve;
+pub mod variables;

@@ -1,0 +1,124 @@
+//! What a run did: phases with their times, counts, warnings. Collected here, printed by others.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Version of the names and meanings in a report; additions do not change it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a run did.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Bytes of `.debug_info`.
+    pub debug_info_bytes: u64,
+    /// Units read.
+    pub units: u64,
+    /// Units left out because of their language.
+    pub units_skipped: u64,
+    /// Units walked twice because of names with several definitions.
+    pub units_rewalked: u64,
+    /// Workers.
+    pub jobs: usize,
+    /// The stages of the run in their order.
+    pub phases: Vec<Phase>,
+    /// CPU time of each worker.
+    pub workers: Vec<Duration>,
+    /// Types in the input by kind, every occurrence counted.
+    pub types_in: BTreeMap<&'static str, u64>,
+    /// Types in the output by kind.
+    pub types_out: BTreeMap<&'static str, u64>,
+    /// Functions.
+    pub functions: Outcome,
+    /// Variables.
+    pub variables: Outcome,
+    /// Kfuncs; encoded means tagged.
+    pub kfuncs: Outcome,
+    /// Names with several definitions.
+    pub split_names: Vec<String>,
+    /// What could not be expressed, by reason.
+    pub warnings: BTreeMap<&'static str, u64>,
+    /// Bytes of the output.
+    pub output_bytes: u64,
+    /// Memory at its peak.
+    pub memory: Memory,
+}
+
+/// What became of things of one sort.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// How many there were.
+    pub found: u64,
+    /// How many are in the output.
+    pub encoded: u64,
+    /// How many are not, by reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+}
+
+/// A stage of the run.
+#[derive(Debug, Clone)]
+pub struct Phase {
+    /// Its name.
+    pub name: &'static str,
+    /// How long it took.
+    pub wall: Duration,
+    /// CPU time of all threads.
+    pub cpu: Duration,
+    /// It ran on all workers.
+    pub parallel: bool,
+}
+
+/// Resident memory in bytes; the system's own figures, 0 where it gives none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Memory {
+    /// Peak of all resident memory (`VmHWM`).
+    pub peak_rss_bytes: u64,
+    /// Highest anonymous memory seen at the end of a phase (`RssAnon`).
+    pub anon_bytes: u64,
+    /// Highest memory of mapped files seen at the end of a phase (`RssFile`).
+    pub file_bytes: u64,
+}
+
+impl Memory {
+    /// Raises the figures to what they are now.
+    pub fn sample(&mut self) {
+        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return };
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+        };
+        let bytes = |name| field(name).unwrap_or(0).saturating_mul(1024);
+        self.peak_rss_bytes = self.peak_rss_bytes.max(bytes("VmHWM"));
+        self.anon_bytes = self.anon_bytes.max(bytes("RssAnon"));
+        self.file_bytes = self.file_bytes.max(bytes("RssFile"));
+    }
+}
+
+impl Report {
+    /// Runs a stage and notes what it took.
+    pub(crate) fn phase<T>(&mut self, name: &'static str, parallel: bool, stage: impl FnOnce(&mut Self) -> T) -> T {
+        let (wall, cpu) = (Instant::now(), process_cpu());
+        let result = stage(self);
+        let cpu = process_cpu().saturating_sub(cpu);
+        self.phases.push(Phase { name, wall: wall.elapsed(), cpu, parallel });
+        self.memory.sample();
+        result
+    }
+}
+
+fn clock(id: ClockId) -> Duration {
+    let time = clock_gettime(id);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
+/// CPU time of the process so far.
+pub(crate) fn process_cpu() -> Duration {
+    clock(ClockId::ProcessCPUTime)
+}
+
+/// CPU time of the calling thread so far.
+pub(crate) fn thread_cpu() -> Duration {
+    clock(ClockId::ThreadCPUTime)
+}

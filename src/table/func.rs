@@ -1,0 +1,179 @@
+//! States of functions: what each unit says about a function, the same thing said once.
+
+use super::key::{Key, KeyMap};
+use super::strings::StrId;
+use super::types::{Part, Ref, Renumbering};
+use super::First;
+
+/// What the debugging information of one unit says about a function.
+#[derive(Debug, Clone, Copy)]
+pub struct FuncState {
+    /// All of it.
+    pub key: Key,
+    /// The key of its prototype as a type.
+    pub prototype: Key,
+    /// Its name.
+    pub name: StrId,
+    /// What it returns.
+    pub returns: Ref,
+    /// `DW_AT_low_pc`, or 0.
+    pub address: u64,
+    /// What was found out about its parameters.
+    pub flags: FuncFlags,
+    params: (u32, u32),
+    tags: (u32, u32),
+    first: First,
+    count: u32,
+}
+
+/// Findings about the parameters of a function, one bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FuncFlags(pub u8);
+
+impl FuncFlags {
+    /// A parameter was optimised out, or nothing says where it lies.
+    pub const OPTIMIZED: FuncFlags = FuncFlags(1);
+    /// A parameter lies in another register than the calling convention has for it.
+    pub const UNEXPECTED_REGISTER: FuncFlags = FuncFlags(1 << 1);
+    /// A packed struct is passed on the stack, so that nobody knows where.
+    pub const UNCERTAIN_LOCATION: FuncFlags = FuncFlags(1 << 2);
+    /// The compiler reordered the parameters.
+    pub const REORDERED: FuncFlags = FuncFlags(1 << 3);
+    /// The compiler changed the calling convention and says so.
+    pub const SIGNATURE_CHANGED: FuncFlags = FuncFlags(1 << 4);
+
+    /// True if all of `flags` are set.
+    #[inline]
+    pub fn has(self, flags: FuncFlags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// Sets `flags`.
+    #[inline]
+    pub fn set(&mut self, flags: FuncFlags) {
+        self.0 |= flags.0;
+    }
+}
+
+/// A declaration tag of a function or of one of its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FuncTag {
+    /// The value of the tag.
+    pub value: StrId,
+    /// The parameter, or -1 for the function.
+    pub component: i32,
+}
+
+/// States of functions by key.
+#[derive(Debug, Default)]
+pub struct FuncTable {
+    states: Vec<FuncState>,
+    params: Vec<Part>,
+    tags: Vec<FuncTag>,
+    by_key: KeyMap<u32>,
+}
+
+impl FuncState {
+    /// A state without parameters and tags, for [`FuncTable::insert`] to complete.
+    pub fn new(key: Key, prototype: Key, name: StrId, returns: Ref, address: u64, flags: FuncFlags) -> Self {
+        let (params, tags, first, count) = ((0, 0), (0, 0), First::NEVER, 0);
+        FuncState { key, prototype, name, returns, address, flags, params, tags, first, count }
+    }
+
+    /// Where it occurs first.
+    pub fn first(&self) -> First {
+        self.first
+    }
+
+    /// How often it occurs.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+}
+
+impl FuncTable {
+    /// Counts an occurrence of the state with that key, if it is there.
+    #[inline]
+    pub fn occur(&mut self, key: Key, place: First) -> bool {
+        let Some(&i) = self.by_key.get(&key) else { return false };
+        let state = &mut self.states[i as usize];
+        state.first = state.first.min(place);
+        state.count = state.count.saturating_add(1);
+        true
+    }
+
+    /// Takes back one occurrence of the state with that key.
+    pub fn forget(&mut self, key: Key) {
+        if let Some(&i) = self.by_key.get(&key) {
+            let count = &mut self.states[i as usize].count;
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Adds a state that is not there yet, as occurring once.
+    pub fn insert(
+        &mut self,
+        state: FuncState,
+        params: impl IntoIterator<Item = Part>,
+        tags: impl IntoIterator<Item = FuncTag>,
+        place: First,
+    ) {
+        self.insert_often(state, params, tags, place, 1);
+    }
+
+    fn insert_often(
+        &mut self,
+        mut state: FuncState,
+        params: impl IntoIterator<Item = Part>,
+        tags: impl IntoIterator<Item = FuncTag>,
+        place: First,
+        count: u32,
+    ) {
+        let next = self.states.len() as u32;
+        let i = *self.by_key.entry(state.key).or_insert(next);
+        if i == next {
+            state.params.0 = self.params.len() as u32;
+            self.params.extend(params);
+            state.params.1 = self.params.len() as u32;
+            state.tags.0 = self.tags.len() as u32;
+            self.tags.extend(tags);
+            state.tags.1 = self.tags.len() as u32;
+            (state.first, state.count) = (place, count);
+            self.states.push(state);
+        } else {
+            let known = &mut self.states[i as usize];
+            known.first = known.first.min(place);
+            known.count = known.count.saturating_add(count);
+        }
+    }
+
+    /// All states.
+    pub fn states(&self) -> &[FuncState] {
+        &self.states
+    }
+
+    /// The parameters of a state; a variadic function ends with one of type void without a name.
+    pub fn params(&self, state: &FuncState) -> &[Part] {
+        &self.params[state.params.0 as usize..state.params.1 as usize]
+    }
+
+    /// The declaration tags of a state.
+    pub fn tags(&self, state: &FuncState) -> &[FuncTag] {
+        &self.tags[state.tags.0 as usize..state.tags.1 as usize]
+    }
+
+    pub(super) fn join(&mut self, other: FuncTable, strings: &[StrId], types: &Renumbering) {
+        let string = |id: StrId| strings[id.0 as usize];
+        for state in &other.states {
+            let params = other.params(state).iter().map(|part| Part {
+                name: string(part.name),
+                target: types.reference(part.target),
+                value: part.value,
+            });
+            let tags = other.tags(state).iter();
+            let tags = tags.map(|tag| FuncTag { value: string(tag.value), component: tag.component });
+            let (name, returns) = (string(state.name), types.reference(state.returns));
+            self.insert_often(FuncState { name, returns, ..*state }, params, tags, state.first, state.count);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The strings of a table, each once.
+
+use std::borrow::Cow;
+
+use hashbrown::HashTable;
+
+use super::key::hash_bytes;
+
+/// A string of a [`Strings`]; 0 is the empty one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+pub struct StrId(pub u32);
+
+impl StrId {
+    /// The empty string, which names nothing.
+    pub const EMPTY: StrId = StrId(0);
+}
+
+/// Strings by content. Most of them are borrowed from the input.
+#[derive(Debug)]
+pub struct Strings<'a> {
+    strings: Vec<(Cow<'a, [u8]>, u64)>,
+    index: HashTable<u32>,
+}
+
+impl Default for Strings<'_> {
+    fn default() -> Self {
+        let mut strings = Strings { strings: Vec::new(), index: HashTable::new() };
+        strings.intern(Cow::Borrowed(b""));
+        strings
+    }
+}
+
+impl<'a> Strings<'a> {
+    /// The id of `string`.
+    pub fn intern(&mut self, string: Cow<'a, [u8]>) -> StrId {
+        let hash = hash_bytes(&string);
+        self.insert(string, hash)
+    }
+
+    fn insert(&mut self, string: Cow<'a, [u8]>, hash: u64) -> StrId {
+        let strings = &self.strings;
+        let same = |&i: &u32| strings[i as usize].1 == hash && strings[i as usize].0 == string;
+        if let Some(&i) = self.index.find(hash, same) {
+            return StrId(i);
+        }
+        let id = self.strings.len() as u32;
+        self.strings.push((string, hash));
+        self.index.insert_unique(hash, id, |&i| self.strings[i as usize].1);
+        StrId(id)
+    }
+
+    /// The bytes of a string.
+    pub fn get(&self, id: StrId) -> &[u8] {
+        &self.strings[id.0 as usize].0
+    }
+
+    /// The hash of a string's bytes, the same in every table.
+    #[inline]
+    pub fn hash(&self, id: StrId) -> u64 {
+        self.strings[id.0 as usize].1
+    }
+
+    /// The id of a string, if it is there.
+    pub fn find(&self, string: &[u8]) -> Option<StrId> {
+        let hash = hash_bytes(string);
+        let same = |&i: &u32| *self.strings[i as usize].0 == *string;
+        self.index.find(hash, same).map(|&i| StrId(i))
+    }
+
+    /// How many strings there are, the empty one included.
+    #[allow(clippy::len_without_is_empty)] // The empty string is always there.
+    pub fn len(&self) -> usize {
+        self.strings.len()
+    }
+
+    /// Takes over all strings of `other`; returns their new ids by their old ones.
+    pub(super) fn join(&mut self, other: Strings<'a>) -> Vec<StrId> {
+        other.strings.into_iter().map(|(string, hash)| self.insert(string, hash)).collect()
+    }
+}

@@ -1,0 +1,19 @@
+# A unit of version 7 before a sound one of version 5.
+	.include "dwarf.inc"
+	program
+	usual_abbrevs
+	end_abbrevs
+	.section .debug_info
+	.4byte	.Lother_end - .Lother_body
+.Lother_body:
+	.2byte	7
+	.byte	1, 8
+	.4byte	.Labbrevs
+	unit_die
+	end_children
+.Lother_end:
+	unit
+	unit_die
+	base_int
+	end_children
+	end_unit
