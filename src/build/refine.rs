@@ -25,8 +25,7 @@ use crate::table::{Anchor, EntryId, First, Key, KeyMap, Tables, Variant};
 pub struct Split {
     /// By the key of the name's usual anchor: the key of its usual definition.
     pub usual: KeyMap<Key>,
-    /// For each level, definitions that only lack a declared type in place of another definition: by
-    /// their key, the key of that one.
+    /// What is known of each level below the one that is asked for.
     pub levels: Vec<Level>,
 }
 
@@ -35,6 +34,9 @@ pub struct Split {
 pub struct Level {
     /// Keys of incomplete definitions, with those of the complete ones that they stand for.
     pub completed: KeyMap<Key>,
+    /// Names that a unit only declares, and which definition it means all the same: one of its structs
+    /// says so. By the number of the unit and the key of the name's usual anchor.
+    pub bound: HashMap<(u32, Key), Key>,
 }
 
 /// What units that were walked again say.
@@ -53,6 +55,8 @@ pub struct Refined<'a> {
 /// A definition or declaration in a unit that was walked again.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
+    /// The number of the unit.
+    pub unit: u32,
     /// The key of its name's usual anchor.
     pub anchor: Key,
     /// Its key at level 0.
@@ -88,7 +92,7 @@ impl<'a> Builder<'a> {
         let interner = &self.interner;
         let name = &mut |name, used| interner.name_hash(name, used);
         for level in &split.levels {
-            let variants = levels.variants(&self.graph, split, level);
+            let variants = levels.variants(&self.graph, number, split, level);
             levels.next(&self.graph, &mut self.keys, name, &mut |id| variants[id.index()]).map_err(cycle)?;
             levels.last_variants = variants;
         }
@@ -150,6 +154,7 @@ impl<'a> Builder<'a> {
             if let Some(class) = class_of(node) {
                 let name = interner.name_hash(node.name, super::intern::NameUse::Identifier);
                 refined.definitions.push(Definition {
+                    unit: number,
                     anchor: Anchor::key_of(class, name, Variant::Usual),
                     plain: levels.plain[id.index()],
                     previous: levels.previous[id.index()],
@@ -227,7 +232,7 @@ impl Levels {
     }
 
     /// Which definition each named node stands for, by the keys of the level reached.
-    fn variants(&self, graph: &Graph, split: &Split, level: &Level) -> Vec<Variant> {
+    fn variants(&self, graph: &Graph, unit: u32, split: &Split, level: &Level) -> Vec<Variant> {
         let complete = |key: Key| level.completed.get(&key).copied().unwrap_or(key);
         // Of each split name, the one definition in this unit, if there is only one.
         let mut defined: HashMap<Key, Option<Key>> = HashMap::new();
@@ -247,7 +252,8 @@ impl Levels {
                 return Variant::Usual;
             }
             let key = if is_declaration(node) {
-                defined.get(&self.anchors[i]).copied().flatten()
+                let bound = || level.bound.get(&(unit, self.anchors[i])).copied();
+                defined.get(&self.anchors[i]).copied().flatten().or_else(bound)
             } else {
                 Some(complete(self.full[i]))
             };

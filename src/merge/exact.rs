@@ -22,8 +22,11 @@ const MAX_ROUNDS: u32 = 200;
 pub struct Exact {
     split: Split,
     units: BTreeSet<u32>,
-    definitions: usize,
+    /// How many definitions the level before had; nothing is known of it after a new name was split.
+    definitions: Option<usize>,
+    completed: KeyMap<Key>,
     rounds: u32,
+    last: bool,
 }
 
 /// One definition of a name.
@@ -42,9 +45,10 @@ impl Exact {
     pub fn advance(&mut self, tables: &Tables<'_>, refined: &[Refined<'_>]) -> bool {
         let definitions = definitions(tables, refined);
         let before = self.split.usual.len();
-        let (mut completed, mut total) = (KeyMap::default(), 0);
+        let mut total = 0;
+        self.completed.clear();
         for (&anchor, group) in &definitions {
-            let distinct = settle(group, &mut completed);
+            let distinct = settle(group, &mut self.completed);
             total += distinct.len();
             if distinct.len() > 1 && !self.split.usual.contains_key(&anchor) {
                 let usual = distinct.iter().max_by_key(|d| (d.key == d.plain, d.count, d.key));
@@ -53,21 +57,30 @@ impl Exact {
                 }
             }
         }
-        if self.split.usual.is_empty() {
+        self.rounds += 1;
+        if self.split.usual.is_empty() || self.last {
             return false;
         }
-        let grown = self.split.usual.len() > before;
-        let stable = !grown && total == self.definitions;
-        self.definitions = total;
-        self.rounds += 1;
-        if grown {
+        if self.split.usual.len() > before {
             // The keys of every level change with the names that are split.
             self.split.levels = vec![Level::default()];
+            self.definitions = None;
             self.find_units(tables);
-        } else {
-            self.split.levels.push(Level { completed });
+            return !self.units.is_empty() && self.rounds < MAX_ROUNDS;
         }
-        !stable && self.rounds < MAX_ROUNDS && !self.units.is_empty()
+        let bound = Binder { tables, refined, split: &self.split }.bind(&self.completed);
+        let binds = !bound.is_empty();
+        if let Some(level) = self.split.levels.last_mut() {
+            level.bound = bound;
+        }
+        if self.definitions == Some(total) || self.rounds >= MAX_ROUNDS {
+            // Nothing splits any more. What was bound just now takes one more round of the same level.
+            self.last = true;
+            return binds;
+        }
+        self.definitions = Some(total);
+        self.split.levels.push(Level { completed: self.completed.clone(), ..Level::default() });
+        true
     }
 
     /// The names that are told apart.
@@ -119,8 +132,7 @@ impl Exact {
         for refined in refined {
             tables.join(refined.tables);
         }
-        let completed = self.split.levels.last().map(|l| l.completed.clone()).unwrap_or_default();
-        Variants { usual: self.split.usual, previous, completed }
+        Variants { usual: self.split.usual, previous, completed: self.completed }
     }
 }
 
@@ -194,4 +206,82 @@ fn settle(group: &[Definition], completed: &mut KeyMap<Key>) -> Vec<Definition> 
         distinct.push(*definition);
     }
     distinct
+}
+
+/// Finds out which definition a unit means where it only declares a name.
+///
+/// If a struct of the unit is equal to a complete one of another but for the declaration, then it means
+/// what stands there in the other. Where two structs of a unit disagree, the declaration stays one.
+struct Binder<'b, 'a> {
+    tables: &'b Tables<'a>,
+    refined: &'b [Refined<'a>],
+    split: &'b Split,
+}
+
+type Bound = HashMap<(u32, Key), Option<Key>>;
+
+impl<'a> Binder<'_, 'a> {
+    fn bind(&self, completed: &KeyMap<Key>) -> HashMap<(u32, Key), Key> {
+        let mut bound = Bound::new();
+        for refined in self.refined {
+            for definition in &refined.definitions {
+                let entry = refined.tables.types.get(definition.entry);
+                if let Some(complete) = completed.get(&entry.key)
+                    && let Some((other, complete)) = self.find(*complete)
+                {
+                    let pair = (definition.entry, complete);
+                    Self::compare(self, definition.unit, &refined.tables, other, pair, &mut bound);
+                }
+            }
+        }
+        bound.into_iter().filter_map(|(name, key)| Some((name, key?))).collect()
+    }
+
+    fn find(&self, key: Key) -> Option<(&Tables<'a>, EntryId)> {
+        let tables = self.refined.iter().map(|r| &r.tables).chain([self.tables]);
+        tables.into_iter().find_map(|tables| Some((tables, tables.types.find(key)?)))
+    }
+
+    /// Walks over an incomplete type and its complete twin side by side.
+    fn compare(
+        &self,
+        unit: u32,
+        a: &Tables<'_>,
+        b: &Tables<'_>,
+        pair: (EntryId, EntryId),
+        bound: &mut Bound,
+    ) {
+        let (mut stack, mut seen) = (vec![pair], BTreeSet::new());
+        while let Some((x, y)) = stack.pop() {
+            if !seen.insert((x, y)) {
+                continue;
+            }
+            let (parts_a, parts_b) = (a.types.parts(x).iter(), b.types.parts(y).iter());
+            let refs = parts_a.zip(parts_b).map(|(p, q)| (p.target, q.target));
+            for (p, q) in refs.chain([(a.types.get(x).target, b.types.get(y).target)]) {
+                match (p.as_anchor(), q.as_anchor()) {
+                    (Some(p), Some(q)) => {
+                        let (p, q) = (a.types.anchors()[p.0 as usize], b.types.anchors()[q.0 as usize]);
+                        if p.variant == Variant::Declared {
+                            self.note(unit, a, p, q.variant, bound);
+                        }
+                    }
+                    _ => stack.extend(p.as_entry().zip(q.as_entry())),
+                }
+            }
+        }
+    }
+
+    fn note(&self, unit: u32, tables: &Tables<'_>, declared: Anchor, means: Variant, bound: &mut Bound) {
+        let name = Anchor::key_of(declared.class, tables.strings.hash(declared.name), Variant::Usual);
+        let key = match means {
+            Variant::Usual => self.split.usual.get(&name).copied(),
+            Variant::Exact(key) => Some(key),
+            Variant::Declared => None,
+        };
+        let known = bound.entry((unit, name)).or_insert(key);
+        if *known != key {
+            *known = None;
+        }
+    }
 }

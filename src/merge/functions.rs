@@ -194,7 +194,10 @@ impl<'a> Judge<'_, 'a> {
         let here = |s: &&FuncState| self.symtab.symbols(self.group).any(|symbol| symbol.address == s.address);
         let true_signature = self.features.contains(Features::TRUE_SIGNATURE);
         let whole = |s: &&FuncState| true_signature || !self.is_optimized(s);
-        states.iter().filter(here).find(whole).or_else(|| states.iter().find(here))
+        // Where a symbol begins before its code does (patchable entries), any code is better than none.
+        let code = |s: &&FuncState| s.address != 0;
+        let matching = states.iter().filter(here).find(whole).or_else(|| states.iter().find(here));
+        matching.or_else(|| states.iter().find(code))
     }
 
     /// True if parameters were removed from the code of a state, not only from its description.

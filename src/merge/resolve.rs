@@ -58,19 +58,19 @@ impl Resolution {
             .or(found.definition)
             .or(found.declaration)
         };
-        let anchors = types.anchors().iter().map(anchor).collect();
+        let anchors: Vec<_> = types.anchors().iter().map(anchor).collect();
         let mut split_names = Vec::new();
         for found in found.values() {
-            match (found.declaration, found.definitions) {
-                // Declared here, defined there: one type.
-                (Some(declaration), 1) => alive[declaration.0 as usize] = false,
-                (_, 0 | 1) => {}
-                _ => {
-                    let name = found.definition.map(|id| tables.strings.get(types.get(id).name));
-                    split_names.extend(name.map(|n| String::from_utf8_lossy(n).into_owned()));
-                }
+            // Declared here, defined there: one type.
+            if let (Some(declaration), 1..) = (found.declaration, found.definitions) {
+                alive[declaration.0 as usize] = false;
+            }
+            if let (Some(definition), 2..) = (found.definition, found.definitions) {
+                let name = tables.strings.get(types.get(definition).name);
+                split_names.push(String::from_utf8_lossy(name).into_owned());
             }
         }
+        revive_declarations(tables, &anchors, &mut alive);
         split_names.sort();
         split_names.dedup();
         let is_index = |id: &EntryId| {
@@ -109,4 +109,32 @@ struct Found {
     definitions: u32,
     definition: Option<EntryId>,
     declaration: Option<EntryId>,
+}
+
+/// Declarations of names with several definitions stay where somebody refers to none of those.
+fn revive_declarations(tables: &Tables<'_>, anchors: &[Option<EntryId>], alive: &mut [bool]) {
+    let types = &tables.types;
+    if types.anchors().iter().all(|anchor| anchor.variant != Variant::Declared) {
+        return;
+    }
+    let mut meant = Vec::new();
+    let mut see = |reference: Ref| {
+        if let Some(anchor) = reference.as_anchor()
+            && let Some(entry) = anchors[anchor.0 as usize]
+        {
+            meant.push(entry);
+        }
+    };
+    for id in types.ids().filter(|id| alive[id.0 as usize]) {
+        see(types.get(id).target);
+        types.parts(id).iter().for_each(|part| see(part.target));
+    }
+    for state in tables.funcs.states().iter().filter(|state| state.count() > 0) {
+        see(state.returns);
+        tables.funcs.params(state).iter().for_each(|param| see(param.target));
+    }
+    tables.variables.iter().for_each(|variable| see(variable.target));
+    for entry in meant.into_iter().filter(|&id| types.get(id).is_declaration()) {
+        alive[entry.0 as usize] = true;
+    }
 }
