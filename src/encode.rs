@@ -89,7 +89,10 @@ impl<'p> Encoder<'p> {
         report.debug_info_bytes = sections.info.len() as u64;
         report.units = units.len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());
-        let context = Context { sections, options: &self.options, machine };
+        let data_sections = variable_sections(image, self.options.features);
+        let wanted = data_sections.iter().filter(|s| s.wanted);
+        let wanted: Vec<_> = wanted.map(|s| s.address..s.address.saturating_add(s.size)).collect();
+        let context = Context { sections, options: &self.options, machine, variables: &wanted };
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
@@ -134,7 +137,7 @@ impl<'p> Encoder<'p> {
                 encoded: chosen.kfuncs_tagged,
                 skipped: chosen.kfuncs_kept.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
             };
-            let chosen = variables::choose(&mut tables, &symbols.functions, &symbols.sections);
+            let chosen = variables::choose(&mut tables, &symbols.functions, &data_sections);
             report.variables = Outcome {
                 found: chosen.found,
                 encoded: chosen.encoded,
@@ -218,11 +221,10 @@ fn open(image: &Image) -> Result<(Sections<'_>, Vec<UnitHeader>)> {
     Ok((sections, units))
 }
 
-/// What the symbol table and the section headers say.
+/// What the symbol table says.
 struct Symbols<'a> {
     functions: Symtab<'a>,
     kfuncs: HashMap<&'a [u8], KfuncMarks>,
-    sections: Vec<VariableSection>,
 }
 
 impl<'a> Symbols<'a> {
@@ -251,20 +253,26 @@ impl<'a> Symbols<'a> {
                 }
             }
         }
-        let all = options.features.contains(Features::GLOBAL_VAR);
-        let percpu = options.features.contains(Features::VAR);
-        let loaded = |s: &&(usize, &elf::Section)| {
-            matches!(s.1.kind, spec::SHT_PROGBITS | spec::SHT_NOBITS) && s.1.flags.0 & spec::SHF_ALLOC.0 != 0
-        };
-        let sections = sections.iter().enumerate().filter(|s| loaded(&s)).map(|(i, s)| VariableSection {
-            index: i as u32,
-            name: s.name.clone(),
-            address: s.address,
-            size: s.size,
-            wanted: all || percpu && s.name == b".data..percpu",
-        });
-        Ok(Symbols { functions, kfuncs, sections: sections.collect() })
+        Ok(Symbols { functions, kfuncs })
     }
+}
+
+/// The loaded sections that hold variables, and which of them are wanted.
+fn variable_sections(image: &Image, features: Features) -> Vec<VariableSection> {
+    let all = features.contains(Features::GLOBAL_VAR);
+    let percpu = features.contains(Features::VAR);
+    let loaded = |s: &elf::Section| {
+        matches!(s.kind, spec::SHT_PROGBITS | spec::SHT_NOBITS) && s.flags.0 & spec::SHF_ALLOC.0 != 0
+    };
+    let sections = image.sections().iter().enumerate().filter(|(_, s)| loaded(s));
+    let section = |(i, s): (usize, &elf::Section)| VariableSection {
+        index: i as u32,
+        name: s.name.clone(),
+        address: s.address,
+        size: s.size,
+        wanted: all || percpu && s.name == b".data..percpu",
+    };
+    sections.map(section).collect()
 }
 
 /// One table of many, in a tree, so that with many workers most of the joins run side by side.

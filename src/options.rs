@@ -30,13 +30,6 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    /// True if any variable is wanted.
-    pub(crate) fn wants_variables(&self) -> bool {
-        self.features.contains(Features::VAR) || self.features.contains(Features::GLOBAL_VAR)
-    }
-}
-
 /// The order of types in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {

@@ -15,7 +15,7 @@ use super::{Builder, key};
 use crate::Result;
 use crate::dwarf::{NameId, Unit, Value, location_entries};
 use crate::options::Features;
-use crate::table::{First, FuncFlags, FuncState, FuncTag, Key, KeyHasher, Part, Ref, StrId, Variant};
+use crate::table::{First, FuncFlags, FuncId, FuncState, FuncTag, Key, KeyHasher, Part, Ref, StrId, Variant};
 
 /// Where a parameter lies, as far as its location tells.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,13 +74,13 @@ impl Builder<'_> {
             let mut quick = |link| graph.resolve(link).map_or(Key::VOID, |id| refs[id.index()]);
             let key = state.key(&mut |name, _| name.0, &mut quick);
             let place = First::new(number, i as u32);
-            if let Some(&content) = self.seen_funcs.get(&key)
-                && self.interner.tables.funcs.occur(content, place)
-            {
-                continue;
+            match self.seen_funcs.get(&key) {
+                Some(&known) => self.interner.tables.funcs.occur(known, place),
+                None => {
+                    let new = state.insert(self, place, &mut |_| Variant::Usual)?;
+                    self.seen_funcs.insert(key, new);
+                }
             }
-            let content = state.insert(self, place, &mut |_| Variant::Usual)?;
-            self.seen_funcs.insert(key, content);
         }
         Ok(())
     }
@@ -243,12 +243,10 @@ impl State {
             if let Some(member) = param.member {
                 word ^= name(member, NameUse::Identifier).rotate_left(32);
             }
-            hasher.pair(word, 0);
-            hasher.key(target(param.target));
+            key::hash_part(&mut hasher, word, 0, target(param.target));
         }
         if self.variadic {
-            hasher.pair(name(NameId::NONE, NameUse::Identifier), 0);
-            hasher.key(target(Link::VOID));
+            key::hash_part(&mut hasher, name(NameId::NONE, NameUse::Identifier), 0, target(Link::VOID));
         }
         hasher.finish()
     }
@@ -273,13 +271,13 @@ impl State {
         self.key(&mut |name, used| interner.name_hash(name, used), target)
     }
 
-    /// Interns the state; returns its content key.
+    /// Interns the state.
     pub(super) fn insert(
         &self,
         builder: &mut Builder<'_>,
         place: First,
         variant: &mut impl FnMut(NodeId) -> Variant,
-    ) -> Result<Key> {
+    ) -> Result<FuncId> {
         let Builder { graph, interner, warnings, .. } = builder;
         self.intern_names(interner, warnings)?;
         let mut refer = |interner: &mut Interner<'_>, link: Link| -> Result<Ref> {
@@ -324,8 +322,7 @@ impl State {
         let tags: Vec<FuncTag> = self.tags.iter().map(string).collect();
         let name = interner.string(self.name, NameUse::Identifier);
         let state = FuncState::new(content, prototype, name, returns, self.address, self.flags);
-        interner.tables.funcs.insert(state, params, tags, place);
-        Ok(content)
+        Ok(interner.tables.funcs.insert(state, params, tags, place))
     }
 }
 

@@ -6,12 +6,13 @@ use std::hash::BuildHasherDefault;
 
 use super::graph::{Graph, Link, Node, NodeId, Shape};
 use super::key::{Keys, class_of, is_signed, node_key};
+use super::seen::SeenTypes;
 use super::warning::{Warning, Warnings};
 use super::{mentions, place};
 use crate::btf::{Kind, Member, is_identifier};
 use crate::dwarf::{NameId, Sections};
 use crate::table::{
-    Anchor, Entry, EntryId, Key, KeyHasher, KeyIdentity, KeyMap, Part, Ref, StrId, Tables, Variant,
+    Anchor, Entry, EntryId, First, Key, KeyHasher, KeyIdentity, Part, Ref, StrId, Tables, Variant,
 };
 use crate::{Error, Result};
 
@@ -23,8 +24,9 @@ type NameMap = HashMap<u64, StrId, BuildHasherDefault<KeyIdentity>>;
 pub(super) struct Interner<'a> {
     sections: Sections<'a>,
     pub(super) tables: Tables<'a>,
-    /// Types by quick key.
-    seen: KeyMap<EntryId>,
+    seen: SeenTypes,
+    /// The highest number of a unit so far.
+    newest: u32,
     identifiers: NameMap,
     texts: NameMap,
     /// By node of the current unit: its entry.
@@ -58,7 +60,8 @@ impl<'a> Interner<'a> {
         Interner {
             sections,
             tables: Tables::default(),
-            seen: KeyMap::default(),
+            seen: SeenTypes::default(),
+            newest: 0,
             identifiers: NameMap::default(),
             texts: NameMap::default(),
             entries: Vec::new(),
@@ -87,7 +90,16 @@ impl<'a> Interner<'a> {
             self.mentioned.push(entry);
         }
         self.tables.mentions.push(mentions(unit, &self.mentioned));
+        self.newest = self.newest.max(unit);
         Ok(())
+    }
+
+    /// Ends the worker's life: the counts go into the table.
+    pub(super) fn finish(mut self) -> Tables<'a> {
+        for seen in self.seen.iter() {
+            self.tables.types.occur(seen.entry, First::NEVER, seen.count);
+        }
+        self.tables
     }
 
     pub(super) fn begin(&mut self, graph: &Graph) {
@@ -106,15 +118,21 @@ impl<'a> Interner<'a> {
         unit: u32,
         warnings: &mut Warnings,
     ) -> Result<EntryId> {
-        let entry = match self.seen.get(&quick) {
-            Some(&entry) => entry,
+        let entry = match self.seen.find(quick) {
+            Some(seen) => {
+                // Units come in their order, so that what was seen was seen earlier; unless a test shuffles.
+                if unit < self.newest {
+                    self.tables.types.occur(seen.entry, place(unit, id), 0);
+                }
+                seen.entry
+            }
             None => {
                 let entry = self.add(graph, id, warnings)?;
                 self.seen.insert(quick, entry);
+                self.tables.types.occur(entry, place(unit, id), 1);
                 entry
             }
         };
-        self.tables.types.occur(entry, place(unit, id));
         self.entries[id.index()] = entry;
         Ok(entry)
     }
@@ -314,7 +332,7 @@ impl<'a> Interner<'a> {
             entry.size = tag.component as u32;
             entry.target = Ref::entry(target);
             let id = types.insert(entry, []);
-            types.occur(id, place(unit, tag.node));
+            types.occur(id, place(unit, tag.node), 1);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@
 //! up by its quick key, and only one that was never seen gets a content key.
 
 use super::intern::NameUse;
-use super::graph::{Graph, Link, Node, NodeId, Part, Shape};
+use super::graph::{Graph, Link, Node, NodeId, Shape};
 use crate::dwarf::NameId;
 use crate::table::{AnchorClass, Key, KeyHasher};
 
@@ -92,27 +92,30 @@ impl Keys {
                 continue;
             }
             let node = &graph.nodes[i];
-            // Seen open a second time, everything below it is done.
-            let complete = self.state[i] == State::Open || !self.push_open(graph, id, node)?;
-            if complete {
-                let refs = &self.refs;
-                let key = node_key(graph, node, name, &mut |link| match graph.resolve(link) {
-                    Some(target) => refs[target.index()],
-                    None => Key::VOID,
-                });
-                self.refs[i] = key;
-                self.state[i] = State::Done;
-                self.order.push(id);
-                self.stack.pop();
+            // Most nodes refer to what is done already: hash first, and look again only if that fails.
+            let mut missing = false;
+            let (refs, state) = (&self.refs, &self.state);
+            let key = node_key(graph, node, name, &mut |link| match graph.resolve(link) {
+                Some(target) => {
+                    missing |= state[target.index()] != State::Done;
+                    refs[target.index()]
+                }
+                None => Key::VOID,
+            });
+            if missing {
+                self.push_open(graph, id, node)?;
+                continue;
             }
+            self.refs[i] = key;
+            self.state[i] = State::Done;
+            self.order.push(id);
+            self.stack.pop();
         }
         Ok(())
     }
 
-    /// Puts what a node refers to on the stack, unless it is done; returns whether there was any.
-    #[inline]
-    fn push_open(&mut self, graph: &Graph, id: NodeId, node: &Node) -> Result<bool, Cycle> {
-        let before = self.stack.len();
+    /// Puts what a node refers to on the stack, unless it is done.
+    fn push_open(&mut self, graph: &Graph, id: NodeId, node: &Node) -> Result<(), Cycle> {
         let mut push = |link: Link| match graph.resolve(link) {
             Some(target) => match self.state[target.index()] {
                 State::Done => Ok(()),
@@ -131,11 +134,8 @@ impl Keys {
                 push(part.target)?;
             }
         }
-        let open = self.stack.len() > before;
-        if open {
-            self.state[id.index()] = State::Open;
-        }
-        Ok(open)
+        self.state[id.index()] = State::Open;
+        Ok(())
     }
 }
 
@@ -176,7 +176,8 @@ pub(super) fn node_key(
                 hasher.key(target(node.target));
             }
             for part in graph.parts(node) {
-                hash_part(&mut hasher, part, name, target);
+                let value = part.value ^ u64::from(part.bits) << 48;
+                hash_part(&mut hasher, name(part.name, NameUse::Identifier), value, target(part.target));
             }
         }
         _ => hasher.key(target(node.target)),
@@ -184,15 +185,11 @@ pub(super) fn node_key(
     hasher.finish()
 }
 
+/// Adds a member or parameter. One step for both of its halves: the key of its type is random in all
+/// bits, so that nothing a name or an offset can be undoes it.
 #[inline(always)]
-fn hash_part(
-    hasher: &mut KeyHasher,
-    part: &Part,
-    name: &mut impl FnMut(NameId, NameUse) -> u64,
-    target: &mut impl FnMut(Link) -> Key,
-) {
-    hasher.pair(name(part.name, NameUse::Identifier), part.value ^ u64::from(part.bits) << 48);
-    hasher.key(target(part.target));
+pub(super) fn hash_part(hasher: &mut KeyHasher, name: u64, value: u64, target: Key) {
+    hasher.pair(name ^ target.lo, value.rotate_left(17) ^ target.hi);
 }
 
 /// True for an enum with negative values; one of more than 32 bits says so by its underlying type.

@@ -7,6 +7,7 @@ use gimli::constants as dw;
 
 use super::annotation::{Annotated, Annotations};
 use super::graph::{Func, Graph, Link, Node, NodeId, OldBitfield, Param, Part, Shape, Variable};
+use super::Context;
 use super::warning::{Warning, Warnings};
 use crate::Result;
 use crate::btf::{IntEncoding, MAX_VLEN, Member};
@@ -16,32 +17,69 @@ use crate::options::{Features, Options};
 const LLVM_ANNOTATION: dw::DwTag = dw::DwTag(0x6000);
 const GNU_ANNOTATION: dw::DwTag = dw::DwTag(0x6001);
 
-/// What the children of an open DIE belong to.
+/// What the children of an open DIE belong to. A plain struct: one is pushed for every tenth DIE, and
+/// copying an enum with fields of many sizes stalls on every copy.
 #[derive(Debug, Clone, Copy)]
-enum Scope {
-    /// A compilation unit: its variables are global.
-    Root,
-    /// A struct, union or class, whose parts began at `parts`.
-    Composite { node: NodeId, parts: u32, last_bits: u64, max_bits: u64, flags: MemberFlags },
-    /// Part of a struct, open further out at that place: a Rust variant.
-    Inside(usize),
-    /// An enum or the parameters of a function type.
-    Parts { node: NodeId, parts: u32 },
-    /// An array, whose dimensions began there.
-    Array { node: NodeId, dimensions: u32 },
-    /// A function with code or an abstract instance.
-    Func(u32),
-    /// Something that annotations may hang on.
-    Annotated(Annotated),
-    /// Blocks, namespaces, and whatever else only groups.
-    Other,
-}
-
-/// What the members of an open struct have in common.
-#[derive(Debug, Clone, Copy, Default)]
-struct MemberFlags {
+struct Scope {
+    kind: ScopeKind,
     bitfields: bool,
     unsorted: bool,
+    /// The node, function or variable.
+    id: u32,
+    /// Where its parts or dimensions begin; of a member its number, of a parameter its component index.
+    start: u32,
+    last_bits: u64,
+    max_bits: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ScopeKind {
+    /// Blocks, namespaces, and whatever else only groups.
+    Other,
+    /// A compilation unit: its variables are global.
+    Root,
+    /// A struct, union or class.
+    Composite,
+    /// Part of the struct that is open at place `start`: a Rust variant.
+    Inside,
+    /// An enum or the parameters of a function type.
+    Parts,
+    /// An array.
+    Array,
+    /// A function with code or an abstract instance.
+    Func,
+    /// Something that annotations may hang on.
+    Pointer,
+    Typedef,
+    Member,
+    Param,
+    Variable,
+}
+
+impl Scope {
+    const OTHER: Scope = Scope::new(ScopeKind::Other, 0, 0);
+
+    #[inline(always)]
+    const fn new(kind: ScopeKind, id: u32, start: u32) -> Scope {
+        Scope { kind, bitfields: false, unsorted: false, id, start, last_bits: 0, max_bits: 0 }
+    }
+
+    fn node(&self) -> NodeId {
+        NodeId(self.id)
+    }
+
+    /// What an annotation in this scope is on.
+    fn annotated(&self) -> Option<Annotated> {
+        match self.kind {
+            ScopeKind::Pointer => Some(Annotated::Pointer(self.node())),
+            ScopeKind::Typedef | ScopeKind::Composite => Some(Annotated::Type(self.node())),
+            ScopeKind::Member => Some(Annotated::Member(self.node(), self.start)),
+            ScopeKind::Func => Some(Annotated::Func(self.id, -1)),
+            ScopeKind::Param => Some(Annotated::Func(self.id, self.start as i32)),
+            ScopeKind::Variable => Some(Annotated::Variable(self.id)),
+            _ => None,
+        }
+    }
 }
 
 /// The visitor that fills the graph.
@@ -50,17 +88,24 @@ pub(super) struct Lower<'l> {
     pub(super) annotations: &'l mut Annotations,
     pub(super) warnings: &'l mut Warnings,
     options: &'l Options,
+    variables: &'l [std::ops::Range<u64>],
     scopes: Vec<Scope>,
-    /// What the next children belong to, if there are any.
-    next: Scope,
     dimensions: Vec<u64>,
 }
 
 impl Visitor for Lower<'_> {
+    #[inline(always)]
     fn enter(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        self.next = Scope::Other;
+        let open = self.scopes.len();
+        // Half of all DIEs are members: they are asked for first.
+        if die.layout.tag == dw::DW_TAG_member {
+            self.member(die)?;
+            if die.layout.has_children && self.scopes.len() == open {
+                self.scopes.push(Scope::OTHER);
+            }
+            return Ok(());
+        }
         match die.layout.tag {
-            dw::DW_TAG_member => self.member(die)?,
             dw::DW_TAG_formal_parameter => self.parameter(die)?,
             dw::DW_TAG_pointer_type
             | dw::DW_TAG_reference_type
@@ -89,8 +134,10 @@ impl Visitor for Lower<'_> {
             dw::DW_TAG_unspecified_type => self.simple(die, Shape::Void)?,
             dw::DW_TAG_unspecified_parameters => self.unspecified_parameters(),
             dw::DW_TAG_inheritance => self.member(die)?,
-            dw::DW_TAG_variant_part | dw::DW_TAG_variant => self.next = self.inside(),
-            dw::DW_TAG_compile_unit | dw::DW_TAG_partial_unit => self.next = Scope::Root,
+            dw::DW_TAG_variant_part | dw::DW_TAG_variant => self.push(die, self.inside()),
+            dw::DW_TAG_compile_unit | dw::DW_TAG_partial_unit => {
+                self.push(die, Scope::new(ScopeKind::Root, 0, 0));
+            }
             LLVM_ANNOTATION | GNU_ANNOTATION => self.annotation(die)?,
             dw::DW_TAG_string_type
             | dw::DW_TAG_set_type
@@ -103,18 +150,19 @@ impl Visitor for Lower<'_> {
             }
             _ => {}
         }
-        if die.layout.has_children {
-            self.scopes.push(self.next);
+        if die.layout.has_children && self.scopes.len() == open {
+            self.scopes.push(Scope::OTHER);
         }
         Ok(())
     }
 
     fn leave(&mut self) -> Result<()> {
-        match self.scopes.pop() {
-            Some(scope @ Scope::Composite { .. }) => self.close_composite(scope),
-            Some(Scope::Parts { node, parts }) => self.close_parts(node, parts),
-            Some(Scope::Array { node, dimensions }) => self.close_array(node, dimensions),
-            Some(Scope::Annotated(Annotated::Pointer(node))) => self.annotations.close_pointer(self.graph, node),
+        let Some(scope) = self.scopes.pop() else { return Ok(()) };
+        match scope.kind {
+            ScopeKind::Composite => self.close_composite(scope),
+            ScopeKind::Parts => self.close_parts(scope.node(), scope.start),
+            ScopeKind::Array => self.close_array(scope.node(), scope.start),
+            ScopeKind::Pointer => self.annotations.close_pointer(self.graph, scope.node()),
             _ => {}
         }
         Ok(())
@@ -126,10 +174,17 @@ impl<'l> Lower<'l> {
         graph: &'l mut Graph,
         annotations: &'l mut Annotations,
         warnings: &'l mut Warnings,
-        options: &'l Options,
+        context: &Context<'l>,
     ) -> Self {
+        let Context { options, variables, .. } = *context;
         let (scopes, dimensions) = (Vec::with_capacity(64), Vec::new());
-        Lower { graph, annotations, warnings, options, scopes, next: Scope::Other, dimensions }
+        Lower { graph, annotations, warnings, options, variables, scopes, dimensions }
+    }
+
+    /// What the DIE being read is a child of.
+    #[inline(always)]
+    fn scope(&self) -> ScopeKind {
+        self.scopes.last().map_or(ScopeKind::Other, |scope| scope.kind)
     }
 
     fn has(&self, feature: Features) -> bool {
@@ -168,14 +223,24 @@ impl<'l> Lower<'l> {
     fn pointer(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let target = Self::type_of(die)?;
         let node = self.node(die, Shape::Ptr, NameId::NONE, 0, target);
-        self.annotated(die, Annotated::Pointer(node))
+        self.open(die, Scope::new(ScopeKind::Pointer, node.0, 0))
     }
 
-    /// Remembers the annotations that a DIE refers to or may have as children.
+    /// Opens the scope of a DIE's children, if it has any.
     #[inline(always)]
-    fn annotated(&mut self, die: &Die<'_, '_>, what: Annotated) -> Result<()> {
-        self.next = Scope::Annotated(what);
-        if die.layout.has.any(Has::GNU_ANNOTATION) {
+    fn push(&mut self, die: &Die<'_, '_>, scope: Scope) {
+        if die.layout.has_children {
+            self.scopes.push(scope);
+        }
+    }
+
+    /// Opens the scope of a DIE that annotations may hang on, and notes those that it refers to.
+    #[inline(always)]
+    fn open(&mut self, die: &Die<'_, '_>, scope: Scope) -> Result<()> {
+        self.push(die, scope);
+        if die.layout.has.any(Has::GNU_ANNOTATION)
+            && let Some(what) = scope.annotated()
+        {
             self.annotations.refer(die, what)?;
         }
         Ok(())
@@ -187,7 +252,7 @@ impl<'l> Lower<'l> {
         // A typedef that names nothing adds nothing.
         let shape = if name.is_none() { Shape::Same } else { Shape::Typedef };
         let node = self.node(die, shape, name, 0, target);
-        self.annotated(die, Annotated::Type(node))
+        self.open(die, Scope::new(ScopeKind::Typedef, node.0, 0))
     }
 
     fn base(&mut self, die: &Die<'_, '_>) -> Result<()> {
@@ -258,11 +323,9 @@ impl<'l> Lower<'l> {
             }
         }
         let node = self.node(die, shape, name, die.slot(Slot::Size), Link::VOID);
-        self.annotated(die, Annotated::Type(node))?;
-        let (parts, flags) = (self.graph.parts.len() as u32, MemberFlags::default());
-        self.next = Scope::Composite { node, parts, last_bits: 0, max_bits: 0, flags };
+        self.open(die, Scope::new(ScopeKind::Composite, node.0, self.graph.parts.len() as u32))?;
         if !die.layout.has_children {
-            self.close_composite(self.next);
+            self.close_composite(Scope::new(ScopeKind::Composite, node.0, self.graph.parts.len() as u32));
         }
         Ok(())
     }
@@ -286,16 +349,12 @@ impl<'l> Lower<'l> {
 
     #[inline(always)]
     fn member(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let place = match self.scopes.last() {
-            Some(Scope::Composite { .. }) => self.scopes.len() - 1,
-            Some(&Scope::Inside(place)) => place,
-            _ => return Ok(()),
-        };
+        let Some(place) = self.open_composite() else { return Ok(()) };
         let has = die.layout.has;
         let (name, target) = (die.name()?, Self::type_of(die)?);
-        let bits = die.slot(Slot::Bits) as u32;
-        let mut offset = die.slot(Slot::BitOffset);
-        if has.any(Has::DATA_MEMBER_LOCATION) && !has.any(Has::DATA_BIT_OFFSET) {
+        let index = self.graph.parts.len() as u32;
+        let (mut offset, mut bits) = (0, 0);
+        if has.any(Has::DATA_MEMBER_LOCATION) {
             let Some(bytes) = die.member_location() else {
                 // A virtual base: where it lies is known only at run time.
                 self.warnings.count(Warning::MemberLocation);
@@ -303,25 +362,31 @@ impl<'l> Lower<'l> {
             };
             offset = bytes.saturating_mul(8);
         }
-        // What DWARF 4 and C++ before it write for a static member.
-        if has.any(Has::EXTERNAL.or(Has::DECLARATION)) && die.flag(dw::DW_AT_external)? {
-            return Ok(());
+        let rare = Has::BIT_SIZE.or(Has::DATA_BIT_OFFSET).or(Has::EXTERNAL).or(Has::DECLARATION);
+        if has.any(rare) {
+            // What DWARF 4 and C++ before it write for a static member.
+            if has.any(Has::EXTERNAL.or(Has::DECLARATION)) && die.flag(dw::DW_AT_external)? {
+                return Ok(());
+            }
+            bits = die.slot(Slot::Bits) as u32;
+            if has.any(Has::DATA_BIT_OFFSET) {
+                offset = die.slot(Slot::BitOffset);
+            }
+            if has.any(Has::BIT_OFFSET) && bits != 0 {
+                self.old_bitfield(die, index)?;
+            }
         }
-        let index = self.graph.parts.len() as u32;
-        if has.any(Has::BIT_OFFSET) && bits != 0 {
-            self.old_bitfield(die, index)?;
-        }
-        let Some(Scope::Composite { node, parts, last_bits, max_bits, flags }) = self.scopes.get_mut(place)
-        else {
-            return Ok(());
-        };
-        flags.unsorted |= offset < *last_bits;
-        flags.bitfields |= bits != 0 || offset % 8 != 0;
-        *last_bits = offset;
-        *max_bits = offset.max(*max_bits);
-        let (node, component) = (*node, index - *parts);
+        let scope = &mut self.scopes[place];
+        scope.unsorted |= offset < scope.last_bits;
+        scope.bitfields |= bits != 0 || offset % 8 != 0;
+        scope.last_bits = offset;
+        scope.max_bits = offset.max(scope.max_bits);
+        let (id, component) = (scope.id, index - scope.start);
         self.graph.parts.push(Part { name, value: offset, target, bits });
-        self.annotated(die, Annotated::Member(node, component))
+        if die.layout.has_children || has.any(Has::GNU_ANNOTATION) {
+            self.open(die, Scope::new(ScopeKind::Member, id, component))?;
+        }
+        Ok(())
     }
 
     /// A bitfield as DWARF 2 and 3 place it: counted from the most significant bit of its storage.
@@ -333,22 +398,32 @@ impl<'l> Lower<'l> {
         Ok(())
     }
 
+    /// The place of the scope that members belong to now.
+    #[inline(always)]
+    fn open_composite(&self) -> Option<usize> {
+        let scope = self.scopes.last()?;
+        match scope.kind {
+            ScopeKind::Composite => Some(self.scopes.len() - 1),
+            ScopeKind::Inside => Some(scope.start as usize),
+            _ => None,
+        }
+    }
+
     fn inside(&self) -> Scope {
-        match self.scopes.last() {
-            Some(Scope::Composite { .. }) => Scope::Inside(self.scopes.len() - 1),
-            Some(&Scope::Inside(place)) => Scope::Inside(place),
-            _ => Scope::Other,
+        match self.open_composite() {
+            Some(place) => Scope::new(ScopeKind::Inside, 0, place as u32),
+            None => Scope::OTHER,
         }
     }
 
     #[inline(always)]
     fn close_composite(&mut self, scope: Scope) {
-        let Scope::Composite { node, parts, max_bits, flags, .. } = scope else { return };
+        let (node, parts) = (scope.node(), scope.start);
         let graph = &mut *self.graph;
         let size = graph.nodes[node.index()].size;
         // Up to DWARF 3 offsets are not final yet: no limit is near there.
-        let limit = if flags.bitfields { u64::from(Member::MAX_OFFSET_WITH_FLAG) } else { u64::from(u32::MAX) };
-        if max_bits > limit {
+        let limit = if scope.bitfields { u64::from(Member::MAX_OFFSET_WITH_FLAG) } else { u64::from(u32::MAX) };
+        if scope.max_bits > limit {
             let before = graph.parts.len();
             let start = parts as usize;
             let kept: Vec<Part> = graph.parts.drain(start..).filter(|p| p.value <= limit && p.bits <= 255).collect();
@@ -356,7 +431,7 @@ impl<'l> Lower<'l> {
             self.warnings.count_many(Warning::MemberOffset, before - graph.parts.len());
         }
         let count = graph.parts.len() as u32 - parts;
-        if flags.unsorted && graph.nodes[node.index()].shape == Shape::Struct && graph.old_bitfields.is_empty() {
+        if scope.unsorted && graph.nodes[node.index()].shape == Shape::Struct && graph.old_bitfields.is_empty() {
             graph.parts[parts as usize..].sort_by_key(|p| p.value);
         }
         let n = &mut graph.nodes[node.index()];
@@ -381,7 +456,7 @@ impl<'l> Lower<'l> {
     /// one piece.
     #[inline(always)]
     fn settle(&mut self, node: NodeId, parts: u32) {
-        let open = |s: &Scope| matches!(s, Scope::Composite { .. } | Scope::Parts { .. });
+        let open = |s: &Scope| matches!(s.kind, ScopeKind::Composite | ScopeKind::Parts);
         if self.scopes.iter().any(open) {
             self.graph.move_parts(node, parts);
         }
@@ -395,13 +470,13 @@ impl<'l> Lower<'l> {
             self.warnings.count(Warning::OddBaseType);
         }
         let node = self.node(die, shape, name, size, target);
-        self.next = Scope::Parts { node, parts: self.graph.parts.len() as u32 };
+        self.push(die, Scope::new(ScopeKind::Parts, node.0, self.graph.parts.len() as u32));
         Ok(())
     }
 
     #[inline(always)]
     fn enumerator(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        if !matches!(self.scopes.last(), Some(Scope::Parts { .. })) {
+        if self.scope() != ScopeKind::Parts {
             return Ok(());
         }
         let name = die.name()?;
@@ -417,7 +492,7 @@ impl<'l> Lower<'l> {
     fn subroutine(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let target = Self::type_of(die)?;
         let node = self.node(die, Shape::FuncProto, NameId::NONE, 0, target);
-        self.next = Scope::Parts { node, parts: self.graph.parts.len() as u32 };
+        self.push(die, Scope::new(ScopeKind::Parts, node.0, self.graph.parts.len() as u32));
         Ok(())
     }
 
@@ -441,13 +516,13 @@ impl<'l> Lower<'l> {
     fn array(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let target = Self::type_of(die)?;
         let node = self.node(die, Shape::Array, NameId::NONE, 0, target);
-        self.next = Scope::Array { node, dimensions: self.dimensions.len() as u32 };
+        self.push(die, Scope::new(ScopeKind::Array, node.0, self.dimensions.len() as u32));
         Ok(())
     }
 
     /// A dimension; 0 where it is flexible, or known only at run time.
     fn subrange(&mut self, die: &Die<'_, '_>) {
-        if !matches!(self.scopes.last(), Some(Scope::Array { .. })) {
+        if self.scope() != ScopeKind::Array {
             return;
         }
         let has = die.layout.has;
@@ -523,10 +598,7 @@ impl<'l> Lower<'l> {
         let index = self.graph.funcs.len() as u32;
         self.graph.funcs.push(func);
         if !func.is_declaration {
-            self.next = Scope::Func(index);
-            if has.any(Has::GNU_ANNOTATION) {
-                self.annotations.refer(die, Annotated::Func(index, -1))?;
-            }
+            self.open(die, Scope::new(ScopeKind::Func, index, 0))?;
         }
         Ok(())
     }
@@ -534,18 +606,19 @@ impl<'l> Lower<'l> {
     /// A parameter of a function or of a function type.
     #[inline(always)]
     fn parameter(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        match self.scopes.last() {
-            Some(Scope::Parts { .. }) => {
+        match self.scope() {
+            ScopeKind::Parts => {
                 let (name, target) = (die.name()?, Self::type_of(die)?);
                 self.graph.parts.push(Part { name, value: 0, target, bits: 0 });
                 Ok(())
             }
-            Some(&Scope::Func(func)) => self.func_parameter(die, func),
+            ScopeKind::Func => self.func_parameter(die),
             _ => Ok(()),
         }
     }
 
-    fn func_parameter(&mut self, die: &Die<'_, '_>, func: u32) -> Result<()> {
+    fn func_parameter(&mut self, die: &Die<'_, '_>) -> Result<()> {
+        let Some(&Scope { id: func, .. }) = self.scopes.last() else { return Ok(()) };
         let has = die.layout.has;
         let mut param = Param {
             offset: die.offset,
@@ -568,24 +641,24 @@ impl<'l> Lower<'l> {
         }
         self.graph.params.push(param);
         let owner = &mut self.graph.funcs[func as usize];
-        let component = owner.param_count as i32;
+        let component = owner.param_count;
         owner.param_count += 1;
-        self.annotated(die, Annotated::Func(func, component))
+        self.open(die, Scope::new(ScopeKind::Param, func, component))
     }
 
     fn unspecified_parameters(&mut self) {
         match self.scopes.last() {
-            Some(Scope::Parts { .. }) => {
+            Some(Scope { kind: ScopeKind::Parts, .. }) => {
                 self.graph.parts.push(Part { name: NameId::NONE, value: 0, target: Link::VOID, bits: 0 });
             }
-            Some(&Scope::Func(func)) => self.graph.funcs[func as usize].is_variadic = true,
+            Some(Scope { kind: ScopeKind::Func, id, .. }) => self.graph.funcs[*id as usize].is_variadic = true,
             _ => {}
         }
     }
 
     #[inline(always)]
     fn variable(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        if !matches!(self.scopes.last(), Some(Scope::Root)) || !self.options.wants_variables() {
+        if self.scope() != ScopeKind::Root || self.variables.is_empty() {
             return Ok(());
         }
         let has = die.layout.has;
@@ -604,7 +677,11 @@ impl<'l> Lower<'l> {
         if has.any(Has::LOCATION.or(Has::SPECIFICATION)) {
             let mut specification = None;
             die.each_attribute(|at, value| match at {
-                dw::DW_AT_location => variable.address = first_address(die.unit, value),
+                dw::DW_AT_location => {
+                    let address = first_address(die.unit, value);
+                    let wanted = |a: &u64| self.variables.iter().any(|range| range.contains(a));
+                    variable.address = address.filter(wanted);
+                }
                 dw::DW_AT_specification => specification = Some(value),
                 _ => {}
             })?;
@@ -614,18 +691,13 @@ impl<'l> Lower<'l> {
         }
         let index = self.graph.variables.len() as u32;
         self.graph.variables.push(variable);
-        self.annotated(die, Annotated::Variable(index))
+        self.open(die, Scope::new(ScopeKind::Variable, index, 0))
     }
 
     /// A tag of clang, which is a child of what it tags, or one of gcc, which stands by itself.
     fn annotation(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let what = match self.scopes.last() {
-            _ if die.layout.tag == GNU_ANNOTATION => None,
-            Some(&Scope::Annotated(what)) => Some(what),
-            Some(&Scope::Composite { node, .. }) => Some(Annotated::Type(node)),
-            Some(&Scope::Func(func)) => Some(Annotated::Func(func, -1)),
-            _ => None,
-        };
+        let hangs = die.layout.tag == LLVM_ANNOTATION;
+        let what = self.scopes.last().filter(|_| hangs).and_then(Scope::annotated);
         self.annotations.read(die, what)
     }
 }

@@ -12,6 +12,7 @@ mod key;
 mod lower;
 mod refine;
 mod registers;
+mod seen;
 mod variable;
 mod warning;
 
@@ -23,7 +24,7 @@ use gimli::constants as dw;
 
 use crate::dwarf::{Layouts, Sections, Unit, UnitHeader};
 use crate::options::Options;
-use crate::table::{First, Key, KeyMap, Mentions, Tables};
+use crate::table::{First, FuncId, KeyMap, Mentions, Tables};
 use crate::{Error, Result};
 
 use annotation::Annotations;
@@ -41,6 +42,8 @@ pub struct Context<'a> {
     pub options: &'a Options,
     /// How the target passes parameters.
     pub machine: Machine,
+    /// The addresses of the sections whose variables are wanted.
+    pub variables: &'a [std::ops::Range<u64>],
 }
 
 /// One worker's memory.
@@ -54,8 +57,8 @@ pub struct Builder<'a> {
     annotations: Annotations,
     keys: Keys,
     interner: Interner<'a>,
-    /// Content keys of states of functions by their quick keys.
-    seen_funcs: KeyMap<Key>,
+    /// States of functions by quick key.
+    seen_funcs: KeyMap<FuncId>,
     warnings: Warnings,
     skipped_units: u64,
 }
@@ -140,7 +143,7 @@ impl<'a> Builder<'a> {
             &mut self.graph,
             &mut self.annotations,
             &mut self.warnings,
-            self.context.options,
+            &self.context,
         );
         lower::lower(&unit, &self.layouts, lower)?;
         Ok(Some(unit))
@@ -149,7 +152,7 @@ impl<'a> Builder<'a> {
     /// Ends the worker's life.
     pub fn finish(self) -> Built<'a> {
         let Builder { interner, warnings, skipped_units, .. } = self;
-        Built { tables: interner.tables, warnings, skipped_units }
+        Built { tables: interner.finish(), warnings, skipped_units }
     }
 }
 

@@ -150,7 +150,7 @@ impl<'a> Builder<'a> {
             let node = graph.node(id);
             let entry = interner.insert(graph, node, levels.full[id.index()], variant, warnings)?;
             interner.set_entry(id, entry);
-            interner.tables.types.occur(entry, place(number, id));
+            interner.tables.types.occur(entry, place(number, id), 1);
             if let Some(class) = class_of(node) {
                 let name = interner.name_hash(node.name, super::intern::NameUse::Identifier);
                 refined.definitions.push(Definition {

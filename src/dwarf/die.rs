@@ -3,7 +3,7 @@
 use gimli::constants as dw;
 
 use super::form::{fixed_size, sleb128, uleb128};
-use super::layout::{Layout, Layouts, NO_SLOT, NameForm, RefForm, Slot, VARIABLE, ValueForm, WINDOW};
+use super::layout::{Layout, Layouts, NO_SLOT, Spec, NameForm, RefForm, Slot, VARIABLE, ValueForm, WINDOW};
 use super::name::NameId;
 use super::unit::{Unit, read_uint};
 use crate::{Error, Result};
@@ -57,22 +57,19 @@ pub enum Value {
 }
 
 impl<'u, 'a> Die<'u, 'a> {
-    /// Reads the DIE at `offset` bytes into the unit. Returns it with the offset behind its attributes,
-    /// or `None` for the entry of one zero byte that ends a list of siblings.
+    /// Reads the abbreviation code at `offset` bytes into the unit. Returns its layout and where the
+    /// attributes begin, or `None` for the entry of one zero byte that ends a list of siblings.
     ///
     /// # Errors
-    /// The DIE is cut, its abbreviation is not declared, or a form is unknown.
+    /// The code is cut, or not declared.
     #[inline(always)]
-    pub(crate) fn read(
-        unit: &'u Unit<'a>,
+    pub(crate) fn abbreviation(
+        unit: &Unit<'_>,
         layouts: &'u Layouts,
         offset: u32,
-        scratch: &'u mut [u8; WINDOW],
-    ) -> Result<Option<(Die<'u, 'a>, u32)>> {
-        let bytes: &'u [u8] = &unit.bytes;
-        let start = offset as usize;
+    ) -> Result<Option<(&'u Layout, u32)>> {
         let end = unit.header.length as usize;
-        let (code, length) = match bytes[start..end] {
+        let (code, length) = match unit.bytes[offset as usize..end] {
             [first, ..] if first < 0x80 => (u64::from(first), 1),
             [first, second, ..] if second < 0x80 => (u64::from(first & 0x7f) | u64::from(second) << 7, 2),
             ref rest => uleb128(rest).ok_or_else(|| cut(unit, offset))?,
@@ -80,26 +77,53 @@ impl<'u, 'a> Die<'u, 'a> {
         if code == 0 {
             return Ok(None);
         }
-        let Some(layout) = layouts.get(code) else {
-            return Err(undeclared(unit, offset, code));
-        };
-        let attributes = start + length;
-        // `bytes` reaches a window past the end of the unit, so this fails only past the end.
-        let window = bytes.get(attributes..).and_then(|b| b.first_chunk::<WINDOW>());
-        let Some(window) = window else { return Err(cut(unit, offset)) };
-        let attributes = attributes as u32;
-        let mut die = Die { offset, layout, unit, layouts, attributes, window };
-        let next = if layout.size == VARIABLE {
-            let next = die.decode(scratch)?;
-            die.window = scratch;
-            next
+        match layouts.get(code) {
+            Some(layout) => Ok(Some((layout, offset + length as u32))),
+            None => Err(undeclared(unit, offset, code)),
+        }
+    }
+
+    /// The DIE at `offset` bytes into the unit, whose [`abbreviation`](Self::abbreviation) was read, by the
+    /// window that [`window`](Self::window) found.
+    #[inline(always)]
+    pub(crate) fn new(
+        unit: &'u Unit<'a>,
+        layouts: &'u Layouts,
+        offset: u32,
+        (layout, attributes): (&'u Layout, u32),
+        window: &'u [u8; WINDOW],
+    ) -> Self {
+        Die { offset, layout, unit, layouts, attributes, window }
+    }
+
+    /// The window in which the slots of a DIE lie, and the offset behind its attributes. If their size is
+    /// variable they are decoded into `scratch`, which then is the window.
+    ///
+    /// # Errors
+    /// The DIE is cut, or a form is unknown.
+    #[inline(always)]
+    pub(crate) fn window(
+        unit: &'u Unit<'a>,
+        layouts: &'u Layouts,
+        offset: u32,
+        abbreviation: (&'u Layout, u32),
+        scratch: &'u mut [u8; WINDOW],
+    ) -> Result<(&'u [u8; WINDOW], u32)> {
+        let bytes: &'u [u8] = &unit.bytes;
+        let (layout, attributes) = abbreviation;
+        let (window, next) = if layout.size == VARIABLE {
+            let next = Die::new(unit, layouts, offset, abbreviation, &[0; WINDOW]).decode(scratch)?;
+            (&*scratch, next)
         } else {
-            attributes as usize + usize::from(layout.size)
+            // `bytes` reaches a window past the end of the unit, so this fails only past the end.
+            let window = bytes.get(attributes as usize..).and_then(|b| b.first_chunk::<WINDOW>());
+            let Some(window) = window else { return Err(cut(unit, offset)) };
+            (window, attributes as usize + usize::from(layout.size))
         };
-        if next > end {
+        if next > unit.header.length as usize {
             return Err(cut(unit, offset));
         }
-        Ok(Some((die, next as u32)))
+        Ok((window, next as u32))
     }
 
     /// The value of a slot: what was loaded plus the constant of the layout. 0 if the DIE lacks it.
@@ -144,6 +168,10 @@ impl<'u, 'a> Die<'u, 'a> {
             NameForm::Index => self.unit.indexed_name(value).ok_or_else(|| {
                 self.error(format!("string index {value} is outside .debug_str_offsets"))
             }),
+            NameForm::Indirect => {
+                let value = self.attribute(dw::DW_AT_name)?;
+                Ok(value.and_then(|v| self.unit.name_of(v)).unwrap_or(NameId::NONE))
+            }
             NameForm::Supplementary => Err(self
                 .error("its name lies in a supplementary file")
                 .hint("files that dwz made are not supported yet; encode the file before dwz")),
@@ -174,6 +202,7 @@ impl<'u, 'a> Die<'u, 'a> {
             RefForm::Info => Value::InfoRef(value),
             RefForm::Signature => Value::Signature(value),
             RefForm::Supplementary => Value::Supplementary(value),
+            RefForm::Indirect => self.attribute(dw::DW_AT_type)?.unwrap_or(Value::UnitRef(0)),
         })
     }
 
@@ -263,36 +292,45 @@ impl<'u, 'a> Die<'u, 'a> {
     /// Decodes a DIE of variable size; returns the offset behind it.
     fn decode(&self, scratch: &mut [u8; WINDOW]) -> Result<usize> {
         let mut at = self.attributes as usize;
-        let encoding = self.unit.header.encoding();
+        let big_endian = self.unit.big_endian;
         for spec in self.layouts.specs(self.layout) {
-            if spec.slot == NO_SLOT {
-                if let Some(size) = fixed_size(spec.form, encoding) {
-                    at += usize::from(size);
-                } else {
-                    self.value(spec.form, spec.implicit, &mut at)?;
+            let word = if spec.size != Spec::VARIABLE {
+                let before = at;
+                at += usize::from(spec.size);
+                if spec.slot == NO_SLOT {
+                    continue;
                 }
-                continue;
-            }
-            let before = at;
-            let word = match self.value(spec.form, spec.implicit, &mut at)? {
-                Value::Constant(v)
-                | Value::NameIndex(v)
-                | Value::UnitRef(v)
-                | Value::InfoRef(v)
-                | Value::Signature(v)
-                | Value::Supplementary(v) => v,
-                // Inline strings are kept as their offset, others by what stands in the DIE.
-                Value::Name(_) if spec.form == dw::DW_FORM_string => before as u64,
-                Value::Name(_) => {
-                    let end = before + usize::from(self.unit.header.offset_size);
-                    read_uint(self.unit.bytes.get(before..end).unwrap_or_default(), self.unit.big_endian)
+                match spec.size {
+                    0 => spec.implicit as u64,
+                    _ => {
+                        let bytes = self.unit.bytes.get(before..at).ok_or_else(|| cut(self.unit, self.offset))?;
+                        read_uint(bytes.get(..8).unwrap_or(bytes), big_endian)
+                    }
                 }
-                Value::Block(offset, length) => u64::from(offset) | u64::from(length) << 32,
-                _ => 0,
+            } else if spec.form == dw::DW_FORM_string {
+                // Inline strings are kept as their offset.
+                let before = at;
+                let rest = self.unit.bytes.get(at..self.unit.header.length as usize).unwrap_or_default();
+                let length = rest.iter().position(|&b| b == 0).ok_or_else(|| cut(self.unit, self.offset))?;
+                at += length + 1;
+                before as u64
+            } else {
+                match self.value(spec.form, spec.implicit, &mut at)? {
+                    Value::Constant(v)
+                    | Value::NameIndex(v)
+                    | Value::UnitRef(v)
+                    | Value::InfoRef(v)
+                    | Value::Signature(v)
+                    | Value::Supplementary(v) => v,
+                    Value::Block(offset, length) => u64::from(offset) | u64::from(length) << 32,
+                    _ => 0,
+                }
             };
-            let word = if self.unit.big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
-            let place = 8 * usize::from(spec.slot);
-            scratch[place..place + 8].copy_from_slice(&word);
+            if spec.slot != NO_SLOT {
+                let word = if big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
+                let place = 8 * usize::from(spec.slot);
+                scratch[place..place + 8].copy_from_slice(&word);
+            }
         }
         Ok(at)
     }

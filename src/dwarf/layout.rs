@@ -153,6 +153,8 @@ pub enum NameForm {
     Index,
     /// A string of a supplementary file.
     Supplementary,
+    /// Each DIE says for itself; scan for the attribute.
+    Indirect,
 }
 
 /// How the type slot is to be read.
@@ -169,6 +171,8 @@ pub enum RefForm {
     Signature,
     /// An offset into the `.debug_info` of a supplementary file.
     Supplementary,
+    /// Each DIE says for itself; scan for the attribute.
+    Indirect,
 }
 
 /// How the value slot is to be read.
@@ -224,6 +228,8 @@ pub(crate) struct Spec {
     pub(crate) form: dw::DwForm,
     /// The slot that the attribute fills, or 255.
     pub(crate) slot: u8,
+    /// Bytes of the value, or 255 where that differs from DIE to DIE.
+    pub(crate) size: u8,
     /// The value of `DW_FORM_implicit_const`.
     pub(crate) implicit: i64,
 }
@@ -257,7 +263,7 @@ impl Layouts {
             )));
         };
         let cut = || Error::input(format!("the abbreviation table at {offset:#x} is cut short"));
-        let mut next = |bytes: &mut &[u8]| -> Result<u64> {
+        let next = |bytes: &mut &[u8]| -> Result<u64> {
             let (value, len) = uleb128(bytes).ok_or_else(cut)?;
             *bytes = &bytes[len..];
             Ok(value)
@@ -290,10 +296,11 @@ impl Layouts {
                     implicit = value;
                 }
                 let slot = slot_of(tag, at, form).map_or(NO_SLOT, |s| s as u8);
-                self.specs.push(Spec { at, form, slot, implicit });
+                let size = fixed_size(form, encoding).unwrap_or(Spec::VARIABLE);
+                self.specs.push(Spec { at, form, slot, size, implicit });
             }
             let index = self.table.len();
-            self.table.push(Layout::new(tag, children != 0, &self.specs[first..], first, encoding)?);
+            self.table.push(Layout::new(tag, children != 0, &self.specs[first..], first)?);
             self.specs.push(Spec::END);
             if code == index as u64 + 1 && self.sparse.is_empty() {
                 self.dense = code;
@@ -334,7 +341,10 @@ impl Layouts {
 }
 
 impl Spec {
-    const END: Spec = Spec { at: dw::DwAt(0), form: dw::DwForm(0), slot: NO_SLOT, implicit: 0 };
+    /// The size of values that differ in it.
+    pub(crate) const VARIABLE: u8 = 255;
+
+    const END: Spec = Spec { at: dw::DwAt(0), form: dw::DwForm(0), slot: NO_SLOT, size: 0, implicit: 0 };
 }
 
 pub(crate) const NO_SLOT: u8 = 255;
@@ -375,6 +385,7 @@ fn name_form(form: dw::DwForm) -> NameForm {
         | dw::DW_FORM_strx4
         | dw::DW_FORM_GNU_str_index => NameForm::Index,
         dw::DW_FORM_strp_sup | dw::DW_FORM_GNU_strp_alt => NameForm::Supplementary,
+        dw::DW_FORM_indirect => NameForm::Indirect,
         _ => NameForm::None,
     }
 }
@@ -389,6 +400,7 @@ fn ref_form(form: dw::DwForm) -> RefForm {
         dw::DW_FORM_ref_addr => RefForm::Info,
         dw::DW_FORM_ref_sig8 => RefForm::Signature,
         dw::DW_FORM_ref_sup4 | dw::DW_FORM_ref_sup8 | dw::DW_FORM_GNU_ref_alt => RefForm::Supplementary,
+        dw::DW_FORM_indirect => RefForm::Indirect,
         _ => RefForm::None,
     }
 }
@@ -401,7 +413,9 @@ fn value_form(form: dw::DwForm) -> ValueForm {
         | dw::DW_FORM_data8
         | dw::DW_FORM_sdata
         | dw::DW_FORM_udata
-        | dw::DW_FORM_implicit_const => ValueForm::Constant,
+        | dw::DW_FORM_implicit_const
+        // What a number's attribute leads to is a number.
+        | dw::DW_FORM_indirect => ValueForm::Constant,
         dw::DW_FORM_exprloc
         | dw::DW_FORM_block
         | dw::DW_FORM_block1
@@ -417,7 +431,6 @@ impl Layout {
         has_children: bool,
         specs: &[Spec],
         first: usize,
-        encoding: Encoding,
     ) -> Result<Layout> {
         let mut layout = Layout {
             places: [Place { add: 0, distance: 0, width: 0 }; SLOTS],
@@ -436,7 +449,7 @@ impl Layout {
             if spec.slot != NO_SLOT || !at.any(Has::NEEDS_SLOT) {
                 layout.has = layout.has.or(at);
             }
-            let width = fixed_size(spec.form, encoding);
+            let width = (spec.size != Spec::VARIABLE).then_some(spec.size);
             if spec.slot != NO_SLOT {
                 layout.describe(spec);
                 let place = &mut layout.places[usize::from(spec.slot)];

@@ -140,9 +140,10 @@ impl<'a> Unit<'a> {
 
     fn read_root(&mut self, layouts: &Layouts) -> Result<()> {
         let mut scratch = [0; WINDOW];
-        let Some((root, _)) = Die::read(self, layouts, self.header.header_length, &mut scratch)? else {
-            return Ok(());
-        };
+        let offset = self.header.header_length;
+        let Some(abbreviation) = Die::abbreviation(self, layouts, offset)? else { return Ok(()) };
+        let (window, _) = Die::window(self, layouts, offset, abbreviation, &mut scratch)?;
+        let root = Die::new(self, layouts, offset, abbreviation, window);
         let (mut language, mut producer) = (0, None);
         let (mut strings, mut addresses, mut lists) =
             (self.str_offsets_base, self.addr_base, self.loclists_base);

@@ -33,7 +33,7 @@ pub fn walk<V: Visitor>(unit: &Unit<'_>, layouts: &Layouts, visitor: &mut V) -> 
     let mut depth = 0u32;
     let mut scratch = [0; WINDOW];
     while offset < unit.header.length {
-        let Some((die, next)) = Die::read(unit, layouts, offset, &mut scratch)? else {
+        let Some(abbreviation) = Die::abbreviation(unit, layouts, offset)? else {
             offset += 1;
             if depth == 0 {
                 // Zeros behind the root's last child only pad the unit.
@@ -43,6 +43,9 @@ pub fn walk<V: Visitor>(unit: &Unit<'_>, layouts: &Layouts, visitor: &mut V) -> 
             visitor.leave()?;
             continue;
         };
+        // Made in its place from values in registers: a DIE that is copied stalls the loop.
+        let (window, next) = Die::window(unit, layouts, offset, abbreviation, &mut scratch)?;
+        let die = Die::new(unit, layouts, offset, abbreviation, window);
         offset = next;
         let tag = die.layout.tag;
         if matches!(tag, dw::DW_TAG_call_site | dw::DW_TAG_GNU_call_site) && die.layout.has_children {

@@ -22,8 +22,10 @@ const MAX_ROUNDS: u32 = 200;
 pub struct Exact {
     split: Split,
     units: BTreeSet<u32>,
+    /// What the workers found: the definitions of every name, sorted.
+    first: Vec<(Key, EntryId)>,
     /// How many definitions the level before had; nothing is known of it after a new name was split.
-    definitions: Option<usize>,
+    total: Option<usize>,
     completed: KeyMap<Key>,
     rounds: u32,
     last: bool,
@@ -43,11 +45,13 @@ impl Exact {
     /// True if another round of them is needed, with [`split`](Self::split) and
     /// [`units`](Self::units) as they are now.
     pub fn advance(&mut self, tables: &Tables<'_>, refined: &[Refined<'_>]) -> bool {
-        let definitions = definitions(tables, refined);
+        if self.rounds == 0 {
+            self.first = first_definitions(tables);
+        }
         let before = self.split.usual.len();
         let mut total = 0;
         self.completed.clear();
-        for (&anchor, group) in &definitions {
+        for (&anchor, group) in &self.definitions(tables, refined) {
             let distinct = settle(group, &mut self.completed);
             total += distinct.len();
             if distinct.len() > 1 && !self.split.usual.contains_key(&anchor) {
@@ -64,7 +68,7 @@ impl Exact {
         if self.split.usual.len() > before {
             // The keys of every level change with the names that are split.
             self.split.levels = vec![Level::default()];
-            self.definitions = None;
+            self.total = None;
             self.find_units(tables);
             return !self.units.is_empty() && self.rounds < MAX_ROUNDS;
         }
@@ -73,12 +77,12 @@ impl Exact {
         if let Some(level) = self.split.levels.last_mut() {
             level.bound = bound;
         }
-        if self.definitions == Some(total) || self.rounds >= MAX_ROUNDS {
+        if self.split.levels.len() > 1 && self.total == Some(total) || self.rounds >= MAX_ROUNDS {
             // Nothing splits any more. What was bound just now takes one more round of the same level.
             self.last = true;
             return binds;
         }
-        self.definitions = Some(total);
+        self.total = Some(total);
         self.split.levels.push(Level { completed: self.completed.clone(), ..Level::default() });
         true
     }
@@ -107,6 +111,52 @@ impl Exact {
         let is_odd = |id: &EntryId| odd[id.0 as usize];
         let units = tables.mentions.iter().filter(|m| m.entries.iter().any(is_odd)).map(|m| m.unit);
         self.units.extend(units);
+    }
+
+    /// All definitions, once each, of the names that may have several: those that had at first, and those
+    /// in units that were walked again.
+    fn definitions(&self, tables: &Tables<'_>, refined: &[Refined<'_>]) -> BTreeMap<Key, Vec<Definition>> {
+        let mut gone: HashMap<Key, u32> = HashMap::new();
+        for key in refined.iter().flat_map(|r| &r.forgotten_types) {
+            *gone.entry(*key).or_default() += 1;
+        }
+        let mut groups: BTreeMap<Key, Vec<Definition>> = BTreeMap::new();
+        for refined in refined {
+            for definition in &refined.definitions {
+                groups.entry(definition.anchor).or_default();
+            }
+        }
+        for run in self.first.chunk_by(|a, b| a.0 == b.0) {
+            let Some(&(anchor, _)) = run.first().filter(|(a, _)| run.len() > 1 || groups.contains_key(a)) else {
+                continue;
+            };
+            let group = groups.entry(anchor).or_default();
+            for &(_, id) in run {
+                let key = tables.types.get(id).key;
+                let count = tables.types.count(id).saturating_sub(gone.get(&key).copied().unwrap_or(0));
+                if count > 0 {
+                    group.push(Definition { key, plain: key, count, incomplete: false });
+                }
+            }
+        }
+        for refined in refined {
+            for definition in &refined.definitions {
+                let entry = refined.tables.types.get(definition.entry);
+                let Some(group) = groups.get_mut(&definition.anchor).filter(|_| !entry.is_declaration()) else {
+                    continue;
+                };
+                match group.iter_mut().find(|d| d.key == entry.key) {
+                    Some(known) => known.count = known.count.saturating_add(1),
+                    None => group.push(Definition {
+                        key: entry.key,
+                        plain: definition.plain,
+                        count: 1,
+                        incomplete: entry.incomplete,
+                    }),
+                }
+            }
+        }
+        groups
     }
 
     /// Ends the search: takes the units that were walked again into `tables` in place of what they said
@@ -153,43 +203,17 @@ pub(super) fn anchor_of(tables: &Tables<'_>, entry: &Entry) -> Option<Key> {
     Some(Anchor::key_of(class, tables.strings.hash(entry.name), Variant::Usual))
 }
 
-/// All definitions by name, once each.
-fn definitions(tables: &Tables<'_>, refined: &[Refined<'_>]) -> BTreeMap<Key, Vec<Definition>> {
-    let mut gone: HashMap<Key, u32> = HashMap::new();
-    for key in refined.iter().flat_map(|r| &r.forgotten_types) {
-        *gone.entry(*key).or_default() += 1;
-    }
-    let mut groups: BTreeMap<Key, Vec<Definition>> = BTreeMap::new();
-    for id in tables.types.ids() {
-        let entry = tables.types.get(id);
-        let count = tables.types.count(id).saturating_sub(gone.get(&entry.key).copied().unwrap_or(0));
-        if let Some(anchor) = anchor_of(tables, entry)
-            && !entry.is_declaration()
-            && count > 0
-        {
-            let (key, incomplete) = (entry.key, false);
-            groups.entry(anchor).or_default().push(Definition { key, plain: key, count, incomplete });
-        }
-    }
-    for refined in refined {
-        for definition in &refined.definitions {
-            let entry = refined.tables.types.get(definition.entry);
-            if entry.is_declaration() {
-                continue;
-            }
-            let group = groups.entry(definition.anchor).or_default();
-            match group.iter_mut().find(|d| d.key == entry.key) {
-                Some(known) => known.count = known.count.saturating_add(1),
-                None => group.push(Definition {
-                    key: entry.key,
-                    plain: definition.plain,
-                    count: 1,
-                    incomplete: entry.incomplete,
-                }),
-            }
-        }
-    }
-    groups
+/// The definitions that the workers found, sorted by name.
+fn first_definitions(tables: &Tables<'_>) -> Vec<(Key, EntryId)> {
+    let types = &tables.types;
+    let named = types.ids().filter_map(|id| {
+        let entry = types.get(id);
+        let anchor = anchor_of(tables, entry).filter(|_| !entry.is_declaration())?;
+        Some((anchor, id))
+    });
+    let mut named: Vec<_> = named.collect();
+    named.sort_unstable();
+    named
 }
 
 /// The definitions of one name that are really different; notes which incomplete ones are completed.

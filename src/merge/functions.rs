@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rayon::prelude::*;
+
 use super::resolve::Resolution;
 use crate::btf::Kind;
 use crate::options::Features;
@@ -83,28 +85,25 @@ pub fn choose(
     kfuncs: &HashMap<&[u8], KfuncMarks>,
     features: Features,
 ) -> Chosen {
-    let mut order: Vec<(u32, u32)> = Vec::with_capacity(tables.funcs.states().len());
-    let mut groups_of: HashMap<StrId, Option<u32>> = HashMap::new();
-    for (i, state) in tables.funcs.states().iter().enumerate() {
-        if state.count() == 0 {
-            continue;
-        }
-        let group = *groups_of.entry(state.name).or_insert_with(|| symtab.find(tables.strings.get(state.name)));
-        if let Some(group) = group {
-            order.push((group, i as u32));
-        }
-    }
     let states = tables.funcs.states();
-    order.sort_unstable_by_key(|&(group, i)| (group, states[i as usize].first()));
-    let mut chosen = Chosen::default();
-    let mut choices = Vec::new();
-    for run in order.chunk_by(|a, b| a.0 == b.0) {
-        chosen.found += 1;
-        let states: Vec<FuncState> = run.iter().map(|&(_, i)| tables.funcs.states()[i as usize]).collect();
-        let group = symtab.group(run[0].0);
-        let marks = kfuncs.get(group.name);
-        let judge = Judge { tables, resolution, symtab, group, features };
-        match judge.choose(&states) {
+    let groups = groups(tables, symtab);
+    let with_symbol = |i: &u32| states[*i as usize].count() > 0 && group_of(&groups, &states[*i as usize]).is_some();
+    let mut order: Vec<u32> = (0..states.len() as u32).filter(with_symbol).collect();
+    let rank = |i: &u32| (group_of(&groups, &states[*i as usize]), states[*i as usize].first());
+    order.par_sort_unstable_by_key(rank);
+    let runs: Vec<&[u32]> = order.chunk_by(|&a, &b| rank(&a).0 == rank(&b).0).collect();
+    let resolved: &Resolution = resolution;
+    let judge = |run: &&[u32]| {
+        let group = symtab.group(group_of(&groups, &states[run[0] as usize])?);
+        let states: Vec<&FuncState> = run.iter().map(|&i| &states[i as usize]).collect();
+        let judge = Judge { tables, resolution: resolved, symtab, group, features };
+        Some((judge.choose(&states), kfuncs.get(group.name).filter(|_| !kfuncs.is_empty()).copied()))
+    };
+    let verdicts: Vec<_> = runs.par_iter().filter_map(judge).collect();
+    let mut chosen = Chosen { found: verdicts.len() as u64, ..Chosen::default() };
+    let mut choices = Vec::with_capacity(verdicts.len());
+    for (verdict, marks) in verdicts {
+        match verdict {
             Ok(choice) => choices.push((choice, marks)),
             // A kfunc that is not in BTF cannot be called by anyone: better a doubtful prototype.
             Err((skip, choice)) if marks.is_some() && choice.state.is_some() => {
@@ -114,9 +113,11 @@ pub fn choose(
             Err((skip, _)) => *chosen.skipped.entry(skip).or_default() += 1,
         }
     }
+    tables.types.reserve(2 * choices.len());
     for (choice, marks) in choices {
         let Some(state) = choice.state else { continue };
-        match add(tables, resolution, &state, choice.full_name, marks.filter(|_| choice.full_name.is_none()), features) {
+        let marks = marks.filter(|_| choice.full_name.is_none());
+        match add(tables, resolution, &state, choice.full_name, marks.as_ref(), features) {
             Ok(tagged) => {
                 chosen.encoded += 1;
                 chosen.kfuncs_tagged += u64::from(tagged);
@@ -125,6 +126,23 @@ pub fn choose(
         }
     }
     chosen
+}
+
+/// By string, the group of symbols that it names.
+fn groups(tables: &Tables<'_>, symtab: &Symtab<'_>) -> Vec<Option<u32>> {
+    let mut groups = vec![None; tables.strings.len()];
+    let mut known = vec![false; tables.strings.len()];
+    for state in tables.funcs.states() {
+        let i = state.name.0 as usize;
+        if !std::mem::replace(&mut known[i], true) {
+            groups[i] = symtab.find(tables.strings.get(state.name));
+        }
+    }
+    groups
+}
+
+fn group_of(groups: &[Option<u32>], state: &FuncState) -> Option<u32> {
+    groups.get(state.name.0 as usize).copied().flatten()
 }
 
 /// A state to encode, under the whole name of a symbol if its suffix shall show.
@@ -144,13 +162,13 @@ struct Judge<'j, 'a> {
 }
 
 impl<'a> Judge<'_, 'a> {
-    fn choose(&self, states: &[FuncState]) -> Result<Choice<'a>, (Skip, Choice<'a>)> {
+    fn choose(&self, states: &[&FuncState]) -> Result<Choice<'a>, (Skip, Choice<'a>)> {
         if self.features.contains(Features::TRUE_SIGNATURE)
             && let Some(choice) = self.true_signature(states)
         {
             return Ok(choice);
         }
-        let Some(leader) = states.first() else { return Err((Skip::InvalidName, Choice::default())) };
+        let Some(&leader) = states.first() else { return Err((Skip::InvalidName, Choice::default())) };
         let any = |flag| states.iter().any(|s| s.flags.has(flag));
         let canonical = self.canonical(states).unwrap_or(leader);
         let choice = Choice { state: Some(*canonical), full_name: None };
@@ -180,24 +198,25 @@ impl<'a> Judge<'_, 'a> {
     }
 
     /// The state of a symbol with a suffix, as the compiler left it.
-    fn true_signature(&self, states: &[FuncState]) -> Option<Choice<'a>> {
+    fn true_signature(&self, states: &[&FuncState]) -> Option<Choice<'a>> {
         let bad = [FuncFlags::UNEXPECTED_REGISTER, FuncFlags::UNCERTAIN_LOCATION];
         states.iter().filter(|state| !bad.iter().any(|&flag| state.flags.has(flag))).find_map(|state| {
             let mut symbols = self.symtab.symbols(self.group);
             let symbol = symbols.find(|s| s.address == state.address && s.has_suffix())?;
-            Some(Choice { state: Some(*state), full_name: Some(symbol.name) })
+            Some(Choice { state: Some(**state), full_name: Some(symbol.name) })
         })
     }
 
     /// The state of the function's own code.
-    fn canonical<'s>(&self, states: &'s [FuncState]) -> Option<&'s FuncState> {
+    fn canonical<'s>(&self, states: &[&'s FuncState]) -> Option<&'s FuncState> {
+        let states = || states.iter().copied();
         let here = |s: &&FuncState| self.symtab.symbols(self.group).any(|symbol| symbol.address == s.address);
         let true_signature = self.features.contains(Features::TRUE_SIGNATURE);
         let whole = |s: &&FuncState| true_signature || !self.is_optimized(s);
         // Where a symbol begins before its code does (patchable entries), any code is better than none.
         let code = |s: &&FuncState| s.address != 0;
-        let matching = states.iter().filter(here).find(whole).or_else(|| states.iter().find(here));
-        matching.or_else(|| states.iter().find(code))
+        let matching = states().filter(here).find(whole).or_else(|| states().find(here));
+        matching.or_else(|| states().find(code))
     }
 
     /// True if parameters were removed from the code of a state, not only from its description.
@@ -309,7 +328,7 @@ fn add(
     let mut entry = Entry::new(Kind::FuncProto, prototype);
     entry.target = returns;
     let proto = tables.types.insert(entry, params);
-    tables.types.occur(proto, state.first());
+    tables.types.occur(proto, state.first(), 1);
     resolution.revive(proto);
     let mut hasher = KeyHasher::new(0x200 + Kind::Func as u64);
     hasher.pair(tables.strings.hash(name), 0);
@@ -317,7 +336,7 @@ fn add(
     let mut entry = Entry::new(Kind::Func, hasher.finish());
     (entry.name, entry.target) = (name, Ref::entry(proto));
     let func = tables.types.insert(entry, []);
-    tables.types.occur(func, state.first());
+    tables.types.occur(func, state.first(), 1);
     let param_count = tables.types.parts(proto).len() as i32;
     let tags = tables.funcs.tags(state).to_vec();
     for tag in tags.iter().filter(|tag| tag.component < param_count) {
@@ -346,7 +365,7 @@ pub(super) fn add_tag(tables: &mut Tables<'_>, target: EntryId, value: StrId, co
     (entry.name, entry.size, entry.target) = (value, component as u32, Ref::entry(target));
     let first = tables.types.first(target);
     let id = tables.types.insert(entry, []);
-    tables.types.occur(id, first);
+    tables.types.occur(id, first, 1);
 }
 
 /// Replaces the marked pointers of a kfunc by pointers into the arena's address space.
@@ -372,10 +391,10 @@ fn in_arena(
         (tag.name, tag.kind_flag, tag.target) = (value, true, pointer.target);
         let mut ptr = Entry::new(Kind::Ptr, derived(2, tag.key));
         let tag = tables.types.insert(tag, []);
-        tables.types.occur(tag, state.first());
+        tables.types.occur(tag, state.first(), 1);
         ptr.target = Ref::entry(tag);
         let ptr = tables.types.insert(ptr, []);
-        tables.types.occur(ptr, state.first());
+        tables.types.occur(ptr, state.first(), 1);
         *place = Ref::entry(ptr);
     }
     let mut hasher = KeyHasher::new(0x400);

@@ -117,7 +117,7 @@ fn add_section(
         (entry.name, entry.target, entry.kind_flag) = (variable.name, variable.target, false);
         entry.encoding = u32::from(variable.external);
         let id = tables.types.insert(entry, []);
-        tables.types.occur(id, variable.first);
+        tables.types.occur(id, variable.first, 1);
         for &tag in &variable.tags {
             add_tag(tables, id, tag, -1);
         }
@@ -138,5 +138,5 @@ fn add_section(
     let mut entry = Entry::new(Kind::Datasec, hasher.finish());
     (entry.name, entry.size) = (name, end as u32);
     let id = tables.types.insert(entry, parts);
-    tables.types.occur(id, first);
+    tables.types.occur(id, first, 1);
 }

@@ -64,6 +64,10 @@ pub struct FuncTag {
     pub component: i32,
 }
 
+/// A state of a [`FuncTable`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FuncId(u32);
+
 /// States of functions by key.
 #[derive(Debug, Default)]
 pub struct FuncTable {
@@ -92,14 +96,12 @@ impl FuncState {
 }
 
 impl FuncTable {
-    /// Counts an occurrence of the state with that key, if it is there.
+    /// Counts an occurrence of a state.
     #[inline]
-    pub fn occur(&mut self, key: Key, place: First) -> bool {
-        let Some(&i) = self.by_key.get(&key) else { return false };
-        let state = &mut self.states[i as usize];
+    pub fn occur(&mut self, id: FuncId, place: First) {
+        let state = &mut self.states[id.0 as usize];
         state.first = state.first.min(place);
         state.count = state.count.saturating_add(1);
-        true
     }
 
     /// Takes back one occurrence of the state with that key.
@@ -110,15 +112,15 @@ impl FuncTable {
         }
     }
 
-    /// Adds a state that is not there yet, as occurring once.
+    /// Adds a state, or an occurrence of it if it is there.
     pub fn insert(
         &mut self,
         state: FuncState,
         params: impl IntoIterator<Item = Part>,
         tags: impl IntoIterator<Item = FuncTag>,
         place: First,
-    ) {
-        self.insert_often(state, params, tags, place, 1);
+    ) -> FuncId {
+        self.insert_often(state, params, tags, place, 1)
     }
 
     fn insert_often(
@@ -128,7 +130,7 @@ impl FuncTable {
         tags: impl IntoIterator<Item = FuncTag>,
         place: First,
         count: u32,
-    ) {
+    ) -> FuncId {
         let next = self.states.len() as u32;
         let i = *self.by_key.entry(state.key).or_insert(next);
         if i == next {
@@ -145,6 +147,7 @@ impl FuncTable {
             known.first = known.first.min(place);
             known.count = known.count.saturating_add(count);
         }
+        FuncId(i)
     }
 
     /// All states.

@@ -11,7 +11,7 @@ mod strings;
 mod types;
 mod variable;
 
-pub use func::{FuncFlags, FuncState, FuncTable, FuncTag};
+pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
 pub use key::{Key, KeyHasher, KeyIdentity, KeyMap};
 pub use strings::{StrId, Strings};
 pub use types::{Anchor, AnchorClass, AnchorId, Entry, EntryId, Part, Ref, TypeTable, Variant};

@@ -196,16 +196,19 @@ impl TypeTable {
         id
     }
 
-    /// Counts an occurrence of a type.
-    #[inline]
-    pub fn occur(&mut self, id: EntryId, place: First) {
-        self.occur_often(id, place, 1);
+    /// Makes room for so many more types.
+    pub fn reserve(&mut self, types: usize) {
+        self.entries.reserve(types);
+        self.occurrences.reserve(types);
+        self.by_key.reserve(types);
     }
 
-    fn occur_often(&mut self, id: EntryId, place: First, count: u32) {
+    /// Counts `times` occurrences of a type, the first of them at `place`.
+    #[inline]
+    pub fn occur(&mut self, id: EntryId, place: First, times: u32) {
         let occurrence = &mut self.occurrences[id.0 as usize];
         occurrence.first = occurrence.first.min(place);
-        occurrence.count = occurrence.count.saturating_add(count);
+        occurrence.count = occurrence.count.saturating_add(times);
     }
 
     /// Takes back one occurrence.
@@ -300,7 +303,7 @@ impl TypeTable {
                 value: part.value,
             });
             let joined = self.insert(entry, parts);
-            self.occur_often(joined, other.first(id), other.count(id));
+            self.occur(joined, other.first(id), other.count(id));
             new.entries.push(joined);
         }
         new
