@@ -97,7 +97,7 @@ impl<'p> Encoder<'p> {
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
             let (built, symbols) =
-                rayon::join(|| self.walk(context, &units, report), || Symbols::read(image, &self.options));
+                rayon::join(|| self.walk(image, context, &units, report), || Symbols::read(image, &self.options));
             Ok::<_, Error>((built?, symbols?))
         })?;
         let mut warnings = Warnings::default();
@@ -168,14 +168,18 @@ impl<'p> Encoder<'p> {
 
     fn walk<'a>(
         &self,
+        image: &Image,
         context: Context<'a>,
         units: &[UnitHeader],
         report: &mut Report,
     ) -> Result<Vec<Built<'a>>> {
         let order = self.options.shuffle.map(|seed| shuffled(units.len(), seed));
-        let progress = |begun| {
+        let progress = |begun: usize| {
             if let Some(progress) = self.progress {
                 progress(begun, units.len());
+            }
+            if order.is_none() {
+                release_behind(image, context.sections.info, units, begun);
             }
         };
         let take = |turn| order.as_ref().map_or(turn, |order| order[turn]);
@@ -232,11 +236,11 @@ impl<'a> Symbols<'a> {
         let mut functions = Symtab::default();
         let sections = image.sections();
         image.each_symbol(|symbol| match symbol.kind {
-            SymbolKind::Function => functions.add_function(symbol.name, symbol.value),
+            SymbolKind::Function => functions.add_function(symbol.name(), symbol.value),
             SymbolKind::Object => {
                 let section = sections.get(symbol.section as usize);
                 if section.is_some_and(|s| s.address == symbol.value) {
-                    functions.add_section_start(symbol.section, symbol.name);
+                    functions.add_section_start(symbol.section, symbol.name());
                 }
             }
             SymbolKind::Other => {}
@@ -273,6 +277,23 @@ fn variable_sections(image: &Image, features: Features) -> Vec<VariableSection> 
         wanted: all || percpu && s.name == b".data..percpu",
     };
     sections.map(section).collect()
+}
+
+/// Bytes of `.debug_info` that stay in memory behind the workers. Smaller steps cost more system calls.
+const RELEASE_STEP: u64 = 16 << 20;
+
+/// Whenever the beginning of unit number `begun` passes a step, gives back the step before the last one:
+/// whoever is still that far behind reads it again.
+fn release_behind(image: &Image, info: &[u8], units: &[UnitHeader], begun: usize) {
+    let offset = |i: usize| units.get(i).map_or(0, |unit| unit.offset);
+    let (now, before) = (offset(begun) / RELEASE_STEP, offset(begun.saturating_sub(1)) / RELEASE_STEP);
+    if now > before && now >= 2 {
+        let end = (now - 1) * RELEASE_STEP;
+        let part = usize::try_from(end - RELEASE_STEP).ok().zip(usize::try_from(end).ok());
+        if let Some(part) = part.and_then(|(start, end)| info.get(start..end)) {
+            image.release(part);
+        }
+    }
 }
 
 /// One table of many, in a tree, so that with many workers most of the joins run side by side.

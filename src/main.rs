@@ -1,7 +1,19 @@
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let image = btfgen::Image::open(&a[1]).unwrap();
-    let jobs = btfgen::Jobs::Exactly(a[3].parse().unwrap());
-    let out = btfgen::Encoder::new(btfgen::Options::default()).jobs(jobs).encode(&image);
-    match out { Ok(out) => { std::fs::write(&a[2], &out.btf).unwrap(); eprintln!("{:#?}", out.report); } Err(e) => eprintln!("{e}") }
+//! The command `btfgen`: parse, run, map the error to an exit code.
+//!
+//! Everything that a user meets is in `cli`; everything that is done is in the library.
+
+#![deny(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args_os()) {
+        Ok(code) => code,
+        Err(error) => {
+            cli::complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
 }

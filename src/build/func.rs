@@ -147,15 +147,22 @@ impl State {
         let nocall = func.is_nocall || origin.is_some_and(|(_, f)| f.is_nocall);
         let changed = unit.is_clang && !func.is_abstract && nocall;
         let true_signature = features.contains(Features::TRUE_SIGNATURE);
-        let analysis = Analysis { graph, machine, places: &places[range], params: &params };
-        let findings = if unit.is_clang && !changed {
-            analysis.plain()
-        } else {
-            analysis.optimised(true_signature && changed, unit.is_clang)
-        };
+        let places = &places[range];
         let mut flags = FuncFlags::default();
-        let nowhere = |(i, f): (usize, &Finding)| f.optimized || !places[start + i].has_location;
-        if findings.iter().enumerate().any(nowhere) {
+        // An abstract instance whose parameters lie nowhere needs no further look.
+        let located = places.iter().any(|place| place.has_location || place.has_const);
+        let mut findings = Vec::new();
+        if located {
+            let analysis = Analysis { graph, machine, places, params: &params };
+            findings = if unit.is_clang && !changed {
+                analysis.plain()
+            } else {
+                analysis.optimised(true_signature && changed, unit.is_clang)
+            };
+        }
+        let nowhere =
+            |i: usize| !places[i].has_location || findings.get(i).is_some_and(|f: &Finding| f.optimized);
+        if (0..params.len()).any(nowhere) {
             flags.set(FuncFlags::OPTIMIZED);
         }
         if findings.iter().any(|f| f.unexpected) && !params.iter().any(|p| is_struct(graph, p.target)) {
@@ -170,9 +177,6 @@ impl State {
         if uncertain_location(graph, machine, &params) {
             flags.set(FuncFlags::UNCERTAIN_LOCATION);
         }
-        let dropped = |i: usize| {
-            (reordered && nowhere((i, &findings[i]))) || (true_signature && changed && findings[i].optimized)
-        };
         let mut tags = func_tags(graph, index);
         if let Some((origin, _)) = origin {
             for tag in func_tags(graph, origin) {
@@ -181,31 +185,20 @@ impl State {
                 }
             }
         }
-        // A tag of a parameter follows it to its new place, or goes with it.
-        let mut places_left = vec![None; params.len()];
-        let mut kept = Vec::with_capacity(params.len());
-        for (i, mut param) in params.into_iter().enumerate() {
-            if dropped(i) {
-                continue;
-            }
-            if let Some((name, target)) = findings[i].member {
-                (param.member, param.target) = (Some(name), target);
-            }
-            places_left[i] = Some(kept.len() as i32);
-            kept.push(param);
-        }
-        tags.retain_mut(|(_, component)| match usize::try_from(*component) {
-            Ok(i) => match places_left.get(i).copied().flatten() {
-                Some(place) => {
-                    *component = place;
-                    true
+        if true_signature && changed {
+            for (param, finding) in params.iter_mut().zip(&findings) {
+                if let Some((name, target)) = finding.member {
+                    (param.member, param.target) = (Some(name), target);
                 }
-                None => false,
-            },
-            Err(_) => true,
-        });
+            }
+        }
+        let dropped = |i: usize| {
+            reordered && nowhere(i)
+                || true_signature && changed && findings.get(i).is_some_and(|f| f.optimized)
+        };
+        drop_params(&mut params, &mut tags, dropped);
         let variadic = func.is_variadic || is_empty && origin.is_some_and(|(_, f)| f.is_variadic);
-        Some(State { name, returns, address: func.low_pc, flags, params: kept, variadic, tags })
+        Some(State { name, returns, address: func.low_pc, flags, params, variadic, tags })
     }
 
     /// The key of the state.
@@ -324,6 +317,29 @@ impl State {
         let state = FuncState::new(content, prototype, name, returns, self.address, self.flags);
         Ok(interner.tables.funcs.insert(state, params, tags, place))
     }
+}
+
+/// Drops parameters. A tag of one follows it to its new place, or goes with it.
+fn drop_params(
+    params: &mut Vec<Resolved>,
+    tags: &mut Vec<(NameId, i32)>,
+    dropped: impl Fn(usize) -> bool + Copy,
+) {
+    if !(0..params.len()).any(dropped) {
+        return;
+    }
+    tags.retain_mut(|(_, component)| match usize::try_from(*component) {
+        Ok(i) => {
+            *component -= (0..i).filter(|&i| dropped(i)).count() as i32;
+            !dropped(i)
+        }
+        Err(_) => true,
+    });
+    let mut i = 0;
+    params.retain(|_| {
+        i += 1;
+        !dropped(i - 1)
+    });
 }
 
 fn func_tags(graph: &Graph, func: usize) -> Vec<(NameId, i32)> {

@@ -2,7 +2,7 @@
 
 use gimli::constants as dw;
 
-use super::form::{fixed_size, sleb128, uleb128};
+use super::form::{fixed_size, sleb128, string_length, uleb128};
 use super::layout::{Layout, Layouts, NO_SLOT, Spec, NameForm, RefForm, Slot, VARIABLE, ValueForm, WINDOW};
 use super::name::NameId;
 use super::unit::{Unit, read_uint};
@@ -162,8 +162,8 @@ impl<'u, 'a> Die<'u, 'a> {
             NameForm::Inline => {
                 let at = value as usize;
                 let bytes = self.unit.bytes.get(at..self.unit.header.length as usize).unwrap_or_default();
-                let length = bytes.iter().position(|&b| b == 0).unwrap_or(0);
-                Ok(NameId::inline(&bytes[..length], self.unit.header.offset + value))
+                let length = string_length(bytes).unwrap_or(0);
+                Ok(NameId::inline_in(bytes, length, self.unit.header.offset + value))
             }
             NameForm::Index => self.unit.indexed_name(value).ok_or_else(|| {
                 self.error(format!("string index {value} is outside .debug_str_offsets"))
@@ -311,7 +311,7 @@ impl<'u, 'a> Die<'u, 'a> {
                 // Inline strings are kept as their offset.
                 let before = at;
                 let rest = self.unit.bytes.get(at..self.unit.header.length as usize).unwrap_or_default();
-                let length = rest.iter().position(|&b| b == 0).ok_or_else(|| cut(self.unit, self.offset))?;
+                let length = string_length(rest).ok_or_else(|| cut(self.unit, self.offset))?;
                 at += length + 1;
                 before as u64
             } else {
@@ -349,7 +349,7 @@ impl<'u, 'a> Die<'u, 'a> {
         let number = |bytes: &[u8]| uleb128(bytes).ok_or_else(|| cut(unit, self.offset));
         let (value, length) = match form {
             dw::DW_FORM_string => {
-                let length = rest.iter().position(|&b| b == 0).ok_or_else(|| cut(unit, self.offset))?;
+                let length = string_length(rest).ok_or_else(|| cut(unit, self.offset))?;
                 let offset = unit.header.offset + *at as u64;
                 (Value::Name(NameId::inline(&rest[..length], offset)), length + 1)
             }

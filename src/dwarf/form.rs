@@ -47,6 +47,13 @@ pub(crate) fn fixed_size(form: dw::DwForm, e: Encoding) -> Option<u8> {
 /// An unsigned LEB128 number and its length in bytes; `None` where it is cut or exceeds 64 bits.
 #[inline]
 pub(crate) fn uleb128(bytes: &[u8]) -> Option<(u64, usize)> {
+    match bytes {
+        [byte, ..] if *byte < 0x80 => Some((u64::from(*byte), 1)),
+        _ => uleb128_long(bytes),
+    }
+}
+
+fn uleb128_long(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0u64;
     for (i, &byte) in bytes.iter().enumerate().take(10) {
         let bits = u64::from(byte & 0x7f);
@@ -81,9 +88,33 @@ pub(crate) fn sleb128(bytes: &[u8]) -> Option<(i64, usize)> {
     None
 }
 
+/// The length of a string, up to its NUL; `None` if nothing ends it.
+#[inline]
+pub(crate) fn string_length(bytes: &[u8]) -> Option<usize> {
+    // Strings that lie in a DIE are short: eight bytes at once find the end of nearly all.
+    if let Some(&first) = bytes.first_chunk::<8>() {
+        let word = u64::from_le_bytes(first);
+        let zeros = word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
+        if zeros != 0 {
+            return Some(zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    bytes.iter().position(|&b| b == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_end_at_their_first_nul() {
+        for length in 0..20 {
+            let mut bytes = vec![b'x'; length];
+            assert_eq!(string_length(&bytes), None);
+            bytes.extend([0, b'y', 0, 0x80, 0, 0, 0, 0, 0, 1]);
+            assert_eq!(string_length(&bytes), Some(length));
+        }
+    }
 
     #[test]
     fn leb128_agrees_with_gimli() {

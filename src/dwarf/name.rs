@@ -39,15 +39,23 @@ impl NameId {
     /// The string `bytes` that lies `offset` bytes into `.debug_info`.
     #[inline]
     pub fn inline(bytes: &[u8], offset: u64) -> Self {
-        match bytes.len() {
-            0 => NameId::NONE,
-            1..=7 => {
-                let mut word = [0; 8];
-                word[..bytes.len()].copy_from_slice(bytes);
-                NameId(SHORT | u64::from_le_bytes(word))
-            }
-            _ => NameId(INLINE | offset & OFFSET),
+        Self::inline_in(bytes, bytes.len(), offset)
+    }
+
+    /// The string of `length` bytes that `bytes` begins with.
+    #[inline]
+    pub(crate) fn inline_in(bytes: &[u8], length: usize, offset: u64) -> Self {
+        if length == 0 {
+            return NameId::NONE;
         }
+        if length > 7 {
+            return NameId(INLINE | offset & OFFSET);
+        }
+        let word = match bytes.first_chunk::<8>() {
+            Some(&word) => u64::from_le_bytes(word),
+            None => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        };
+        NameId(SHORT | word & ((1 << (8 * length)) - 1))
     }
 
     /// True where there is no name at all.

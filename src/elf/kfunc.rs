@@ -59,12 +59,14 @@ pub fn kfuncs(image: &Image) -> Result<Vec<Kfunc<'_>>> {
     let (mut sets, mut members) = (Vec::new(), Vec::new());
     image.each_symbol(|symbol: Symbol<'_>| {
         if symbol.section as usize != index {
-        } else if symbol.name.starts_with(b"__BTF_ID__set8__") {
+            return;
+        }
+        if symbol.name().starts_with(b"__BTF_ID__set8__") {
             let flags = symbol.value.checked_add(4).and_then(word);
             if flags.is_some_and(|flags| flags & SET_OF_KFUNCS != 0) {
                 sets.push(symbol.value..symbol.value.saturating_add(symbol.size));
             }
-        } else if let Some(name) = symbol.name.strip_prefix(b"__BTF_ID__func__")
+        } else if let Some(name) = symbol.name().strip_prefix(b"__BTF_ID__func__")
             && let Some(end) = name.windows(2).rposition(|w| w == b"__")
         {
             members.push((symbol.value, &name[..end]));

@@ -147,6 +147,22 @@ impl Image {
         })
     }
 
+    /// Lets the system take back the memory that a part of the image occupies. It stays readable, and is
+    /// read from the file again if need be.
+    pub fn release(&self, part: &[u8]) {
+        let start = (part.as_ptr() as usize).wrapping_sub(self.map.as_ptr() as usize);
+        if start.checked_add(part.len()).is_none_or(|end| end > self.map.len()) {
+            return;
+        }
+        // SAFETY: the map is shared with a file and never written, so that a page which is dropped comes
+        // back with the same content.
+        #[allow(unsafe_code)]
+        let released =
+            unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, part.len()) };
+        // Advice that is not taken costs memory, nothing else.
+        let _ = released;
+    }
+
     /// The first section of that name.
     pub fn section(&self, name: &[u8]) -> Option<&Section> {
         self.sections.iter().find(|s| s.name == name)

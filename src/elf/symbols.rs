@@ -21,8 +21,8 @@ pub enum SymbolKind {
 /// One symbol.
 #[derive(Debug, Clone, Copy)]
 pub struct Symbol<'a> {
-    /// Its name, without the NUL.
-    pub name: &'a [u8],
+    /// Its name and all strings behind it.
+    name: &'a [u8],
     /// `st_value`
     pub value: u64,
     /// Bytes of what it stands for.
@@ -31,6 +31,14 @@ pub struct Symbol<'a> {
     pub kind: SymbolKind,
     /// Index of its section, extended indices resolved; 0 if it is undefined.
     pub section: u32,
+}
+
+impl<'a> Symbol<'a> {
+    /// Its name, without the NUL. Found only when asked for: most symbols are of no interest.
+    pub fn name(&self) -> &'a [u8] {
+        let length = self.name.iter().position(|&b| b == 0);
+        &self.name[..length.unwrap_or(self.name.len())]
+    }
 }
 
 impl Image {
@@ -87,7 +95,6 @@ impl<'a> Reader<'a> {
     fn symbol<S: Sym<Endian = Endianness>>(&self, index: usize, symbol: &S) -> Option<Symbol<'a>> {
         let e = self.endian;
         let name = self.strings.get(symbol.st_name(e) as usize..)?;
-        let name = &name[..name.iter().position(|&b| b == 0)?];
         let kind = match symbol.st_type() {
             spec::STT_FUNC => SymbolKind::Function,
             spec::STT_OBJECT => SymbolKind::Object,

@@ -170,9 +170,7 @@ impl Exact {
                     tables.types.forget(id);
                 }
             }
-            for &key in &refined.forgotten_funcs {
-                tables.funcs.forget(key);
-            }
+            tables.funcs.forget(refined.forgotten_funcs.iter().copied());
             units.extend(refined.tables.mentions.iter().map(|m| m.unit));
             for definition in &refined.definitions {
                 previous.insert(definition.previous, refined.tables.types.get(definition.entry).key);

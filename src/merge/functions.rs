@@ -314,32 +314,32 @@ fn add(
     features: Features,
 ) -> Result<bool, Skip> {
     let name = match full_name {
+        Some(name) if !crate::btf::is_identifier(name) => return Err(Skip::InvalidName),
         Some(name) => tables.strings.intern(name.to_vec().into()),
         None => state.name,
     };
-    if !crate::btf::is_identifier(tables.strings.get(name)) {
-        return Err(Skip::InvalidName);
-    }
-    let mut params = tables.funcs.params(state).to_vec();
-    let (mut returns, mut prototype) = (state.returns, state.prototype);
-    if let Some(marks) = marks.filter(|m| features.contains(Features::ATTRIBUTES) && m.arena.contains(&true)) {
-        (returns, prototype) = in_arena(tables, resolution, state, marks, &mut params)?;
-    }
-    let mut entry = Entry::new(Kind::FuncProto, prototype);
-    entry.target = returns;
-    let proto = tables.types.insert(entry, params);
+    let mut entry = Entry::new(Kind::FuncProto, state.prototype);
+    entry.target = state.returns;
+    let in_arena = marks.filter(|m| features.contains(Features::ATTRIBUTES) && m.arena.contains(&true));
+    let proto = match in_arena {
+        Some(marks) => {
+            let mut params = tables.funcs.params(state).to_vec();
+            (entry.target, entry.key) = into_arena(tables, resolution, state, marks, &mut params)?;
+            tables.types.insert(entry, params)
+        }
+        None => tables.types.insert(entry, tables.funcs.params(state).iter().copied()),
+    };
     tables.types.occur(proto, state.first(), 1);
     resolution.revive(proto);
     let mut hasher = KeyHasher::new(0x200 + Kind::Func as u64);
     hasher.pair(tables.strings.hash(name), 0);
-    hasher.key(prototype);
+    hasher.key(tables.types.get(proto).key);
     let mut entry = Entry::new(Kind::Func, hasher.finish());
     (entry.name, entry.target) = (name, Ref::entry(proto));
     let func = tables.types.insert(entry, []);
     tables.types.occur(func, state.first(), 1);
-    let param_count = tables.types.parts(proto).len() as i32;
-    let tags = tables.funcs.tags(state).to_vec();
-    for tag in tags.iter().filter(|tag| tag.component < param_count) {
+    for i in 0..tables.funcs.tags(state).len() {
+        let tag = tables.funcs.tags(state)[i];
         add_tag(tables, func, tag.value, tag.component);
     }
     let tagged = marks.is_some() && features.contains(Features::DECL_TAG.with(Features::DECL_TAG_KFUNCS));
@@ -369,7 +369,7 @@ pub(super) fn add_tag(tables: &mut Tables<'_>, target: EntryId, value: StrId, co
 }
 
 /// Replaces the marked pointers of a kfunc by pointers into the arena's address space.
-fn in_arena(
+fn into_arena(
     tables: &mut Tables<'_>,
     resolution: &Resolution,
     state: &FuncState,

@@ -74,6 +74,7 @@ pub struct FuncTable {
     states: Vec<FuncState>,
     params: Vec<Part>,
     tags: Vec<FuncTag>,
+    /// Made for the first join: a worker knows by itself what it has seen.
     by_key: KeyMap<u32>,
 }
 
@@ -104,15 +105,30 @@ impl FuncTable {
         state.count = state.count.saturating_add(1);
     }
 
-    /// Takes back one occurrence of the state with that key.
-    pub fn forget(&mut self, key: Key) {
-        if let Some(&i) = self.by_key.get(&key) {
-            let count = &mut self.states[i as usize].count;
-            *count = count.saturating_sub(1);
+    /// Takes back one occurrence of the state with each of `keys`.
+    pub fn forget(&mut self, keys: impl IntoIterator<Item = Key>) {
+        let mut keys = keys.into_iter().peekable();
+        if keys.peek().is_some() {
+            self.index();
+        }
+        for key in keys {
+            if let Some(&i) = self.by_key.get(&key) {
+                let count = &mut self.states[i as usize].count;
+                *count = count.saturating_sub(1);
+            }
         }
     }
 
-    /// Adds a state, or an occurrence of it if it is there.
+    /// Makes states known by their keys.
+    fn index(&mut self) {
+        let known = self.by_key.len();
+        self.by_key.reserve(self.states.len() - known);
+        for (i, state) in self.states.iter().enumerate().skip(known) {
+            self.by_key.insert(state.key, i as u32);
+        }
+    }
+
+    /// Adds a state that is not there yet, as occurring once.
     pub fn insert(
         &mut self,
         state: FuncState,
@@ -120,34 +136,23 @@ impl FuncTable {
         tags: impl IntoIterator<Item = FuncTag>,
         place: First,
     ) -> FuncId {
-        self.insert_often(state, params, tags, place, 1)
+        self.push(FuncState { first: place, count: 1, ..state }, params, tags)
     }
 
-    fn insert_often(
+    fn push(
         &mut self,
         mut state: FuncState,
         params: impl IntoIterator<Item = Part>,
         tags: impl IntoIterator<Item = FuncTag>,
-        place: First,
-        count: u32,
     ) -> FuncId {
-        let next = self.states.len() as u32;
-        let i = *self.by_key.entry(state.key).or_insert(next);
-        if i == next {
-            state.params.0 = self.params.len() as u32;
-            self.params.extend(params);
-            state.params.1 = self.params.len() as u32;
-            state.tags.0 = self.tags.len() as u32;
-            self.tags.extend(tags);
-            state.tags.1 = self.tags.len() as u32;
-            (state.first, state.count) = (place, count);
-            self.states.push(state);
-        } else {
-            let known = &mut self.states[i as usize];
-            known.first = known.first.min(place);
-            known.count = known.count.saturating_add(count);
-        }
-        FuncId(i)
+        state.params.0 = self.params.len() as u32;
+        self.params.extend(params);
+        state.params.1 = self.params.len() as u32;
+        state.tags.0 = self.tags.len() as u32;
+        self.tags.extend(tags);
+        state.tags.1 = self.tags.len() as u32;
+        self.states.push(state);
+        FuncId(self.states.len() as u32 - 1)
     }
 
     /// All states.
@@ -167,7 +172,16 @@ impl FuncTable {
 
     pub(super) fn join(&mut self, other: FuncTable, strings: &[StrId], types: &Renumbering) {
         let string = |id: StrId| strings[id.0 as usize];
+        self.index();
         for state in &other.states {
+            let next = self.states.len() as u32;
+            let known = *self.by_key.entry(state.key).or_insert(next);
+            if known != next {
+                let known = &mut self.states[known as usize];
+                known.first = known.first.min(state.first);
+                known.count = known.count.saturating_add(state.count);
+                continue;
+            }
             let params = other.params(state).iter().map(|part| Part {
                 name: string(part.name),
                 target: types.reference(part.target),
@@ -176,7 +190,7 @@ impl FuncTable {
             let tags = other.tags(state).iter();
             let tags = tags.map(|tag| FuncTag { value: string(tag.value), component: tag.component });
             let (name, returns) = (string(state.name), types.reference(state.returns));
-            self.insert_often(FuncState { name, returns, ..*state }, params, tags, state.first, state.count);
+            self.push(FuncState { name, returns, ..*state }, params, tags);
         }
     }
 }

@@ -1,0 +1,150 @@
+//! Carries out an encode: open, encode, write, and report if asked.
+//!
+//! Nothing is written before the whole output exists and was checked.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use btfgen::report::Phase;
+use btfgen::{Encoder, Error, Image, Jobs, Options, Result};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::output::{self, Destination, Target};
+use super::report::{self, Run};
+use super::{sigbus, tell};
+
+/// An encode as any command line asks for it.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The ELF file.
+    pub(crate) input: PathBuf,
+    /// Where the BTF goes.
+    pub(crate) output: Destination,
+    /// What is encoded.
+    pub(crate) options: Options,
+    /// On how many workers.
+    pub(crate) jobs: Jobs,
+    /// Where the figures go as JSON.
+    pub(crate) stats: Option<Destination>,
+    /// The figures go to standard error as a tree.
+    pub(crate) verbose: bool,
+    /// A bar shows on standard error how far it is, if that is a terminal.
+    pub(crate) progress: bool,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// The input cannot be encoded, or the system refused. Then no output was touched.
+pub(crate) fn run(request: &Request) -> Result<()> {
+    let start = Instant::now();
+    let input = request.input.as_path();
+    if input.as_os_str() == "-" {
+        return Err(Error::usage("the input cannot be standard input").hint("give the path of a file"));
+    }
+    // A pipe or a device would block or cannot be mapped. What does not exist or is a directory, the library says.
+    if fs::metadata(input).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        return Err(Error::input("is not a regular file").in_file(input));
+    }
+    let output = Target::new(&request.output, input)?;
+    let stats = request.stats.as_ref().map(|stats| Target::new(stats, input)).transpose()?;
+    if stats.as_ref().is_some_and(|stats| stats.collides_with(&output)) {
+        let what = request.output.path().display();
+        return Err(Error::usage(format!("the output and --stats both go to {what}")));
+    }
+    if request.output == Destination::Stdout && output::stdout_is_terminal() {
+        return Err(Error::usage("the output is binary and standard output is a terminal")
+            .hint("redirect it, or name a file"));
+    }
+
+    // From here on the input is mapped, and may shrink under our hands.
+    sigbus::expect_of(input);
+    let (image, map) = timed("map", || Image::open(input));
+    let image = image?;
+    let bar = Bar::new(request.progress);
+    let progress = |begun, total| bar.show(begun, total);
+    let encoder = Encoder::new(request.options.clone()).jobs(request.jobs).progress(&progress);
+    let encoded = encoder.encode(&image);
+    bar.clear();
+    let btfgen::Output { btf, mut report } = encoded?;
+
+    let (staged, save) = timed("save", || output.stage(&btf));
+    let staged = staged?;
+    report.phases.insert(0, map);
+    report.phases.push(save);
+    report.memory.sample();
+    let run = Run { request, report: &report, wall: start.elapsed(), cpu: process_cpu() };
+    let json = stats.as_ref().map(|_| report::json(&run));
+    let staged_stats = match (&stats, &json) {
+        (Some(target), Some(json)) => Some(target.stage(json)?),
+        _ => None,
+    };
+    // What may still fail comes first: a rename hardly does.
+    let (first, second) = match staged_stats {
+        Some(stats) if staged.is_whole() => (stats, Some(staged)),
+        stats => (staged, stats),
+    };
+    first.commit()?;
+    second.map_or(Ok(()), |second| second.commit())?;
+    if request.verbose {
+        tell(&report::tree(&run));
+    }
+    // They go with the process, which ends now; freeing them first only takes time.
+    std::mem::forget((image, btf));
+    Ok(())
+}
+
+/// Runs a stage that is no business of the library, and times it as the library times its own.
+fn timed<T>(name: &'static str, stage: impl FnOnce() -> T) -> (T, Phase) {
+    let (wall, cpu) = (Instant::now(), process_cpu());
+    let result = stage();
+    let cpu = process_cpu().saturating_sub(cpu);
+    (result, Phase { name, wall: wall.elapsed(), cpu, parallel: false })
+}
+
+/// CPU time of the process so far.
+fn process_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// A run shorter than this shows no bar: it would flash and be gone.
+const BAR_AFTER: Duration = Duration::from_millis(500);
+
+/// A bar on standard error, if that is a terminal, for runs that are long.
+struct Bar {
+    start: Instant,
+    wanted: bool,
+    bar: OnceLock<ProgressBar>,
+}
+
+impl Bar {
+    fn new(wanted: bool) -> Self {
+        let wanted = wanted && io::stderr().is_terminal();
+        Bar { start: Instant::now(), wanted, bar: OnceLock::new() }
+    }
+
+    /// Called for each unit, by any worker.
+    fn show(&self, begun: usize, total: usize) {
+        if !self.wanted || self.start.elapsed() < BAR_AFTER {
+            return;
+        }
+        let bar = self.bar.get_or_init(|| {
+            let target = ProgressDrawTarget::stderr();
+            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} units");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::with_draw_target(Some(total as u64), target).with_style(style)
+        });
+        bar.set_position(begun as u64);
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The command line: what was typed becomes a request, a request is carried out.
+//!
+//! [`native`] knows options and nothing of the work; [`encode`] and [`check`] do the work and know nothing of
+//! options. Data goes to standard output or into files, everything else to standard error, and a success
+//! says nothing unless asked.
+
+mod check;
+mod encode;
+mod language;
+mod native;
+mod output;
+mod report;
+mod sigbus;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use btfgen::{Error, Result};
+
+use native::Command;
+
+/// What each exit status means: in the help, in the manual page and in `Error::exit_code`.
+pub(crate) const EXIT_STATUS: [(u8, &str); 4] = [
+    (0, "done; for check: no violation"),
+    (1, "the input cannot be encoded; for check: there are violations"),
+    (2, "the command was put together wrongly"),
+    (74, "the system refused to read or write"),
+];
+
+/// Runs a command line, the name of the program first.
+///
+/// # Errors
+/// Whatever ended it. Nothing was printed about it yet.
+pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
+    let command = match native::parse(args) {
+        Ok(command) => command,
+        // Help and version; if nobody reads them, nobody misses them.
+        Err(text) if !text.use_stderr() => {
+            let _ = text.print();
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(error) => return Err(native::usage_error(&error)),
+    };
+    match command {
+        Command::Encode(request) => encode::run(&request).map(|()| ExitCode::SUCCESS),
+        Command::Check(request) => check::run(&request),
+        Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),
+    }
+}
+
+/// Says on standard error what went wrong, in one line whatever the names in it hold.
+pub(crate) fn complain(error: &Error) {
+    tell(&format!("btfgen: error: {}\n", one_line(&error.to_string())));
+}
+
+/// Writes to standard error. There is nobody left to tell if that fails.
+fn tell(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// The text without anything that moves the cursor of a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

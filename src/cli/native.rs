@@ -1,0 +1,441 @@
+//! The options of `btfgen` itself, and from them the help, the manual page and the completions.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use btfgen::btf::{CheckOptions, KernelVersion, Levels};
+use btfgen::{Error, Features, Jobs, Options, Order};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::output::Destination;
+use super::{EXIT_STATUS, check, encode, language};
+
+/// What was asked for.
+pub(crate) enum Command {
+    /// Encode a file.
+    Encode(encode::Request),
+    /// Check files.
+    Check(check::Request),
+    /// Write a text to standard output.
+    Text(Vec<u8>),
+}
+
+/// Reads a command line, the name of the program first.
+///
+/// # Errors
+/// What clap has to say: a mistake, or the help or the version that was asked for.
+pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let mut definition = definition();
+    let mut matches = definition.try_get_matches_from_mut(args)?;
+    let cli = <Cli as clap::FromArgMatches>::from_arg_matches_mut(&mut matches)
+        .map_err(|e| e.format(&mut definition))?;
+    match (cli.command, cli.bare) {
+        (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(args.request())),
+        (Some(Sub::Check(args)), _) => Ok(Command::Check(args.request())),
+        (Some(Sub::Completions { shell }), _) => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut definition, NAME, &mut text);
+            Ok(Command::Text(text))
+        }
+        (Some(Sub::Man { command }), _) => manual(definition, command.as_deref()).map(Command::Text),
+        (None, None) => Err(definition.error(ErrorKind::MissingRequiredArgument, "no INPUT was given")),
+    }
+}
+
+/// A mistake in the command line, in one line.
+pub(crate) fn usage_error(error: &clap::Error) -> Error {
+    const HINT: &str = "see btfgen --help";
+    // A second INPUT looks like a command that comes too late.
+    if let (ErrorKind::ArgumentConflict, Some(word)) = (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        let message = format!("unexpected argument '{word}': there is one INPUT, and a command comes first");
+        return Error::usage(message).hint(HINT);
+    }
+    let text = error.render().to_string();
+    // Paragraphs: the mistake, tips, `Usage: ...`, and where to read more.
+    let paragraphs = text.split("\n\n").take_while(|p| !p.starts_with("Usage:"));
+    let paragraphs: Vec<_> = paragraphs
+        .filter(|p| !p.starts_with("For more information"))
+        .map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let message = paragraphs.join("; ");
+    Error::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(HINT)
+}
+
+const NAME: &str = "btfgen";
+
+const EXAMPLES: [(&str, &str); 5] = [
+    ("btfgen vmlinux -o vmlinux.btf", "encode on as many CPUs as there are"),
+    ("btfgen -j 8 -v vmlinux -o vmlinux.btf", "on 8, and say what was done"),
+    ("btfgen --features +global_var,-float vmlinux -o vmlinux.btf", "the default set, changed"),
+    ("btfgen --lang-exclude rust,c++ --stats stats.json vmlinux -o vmlinux.btf", "leave languages out"),
+    ("btfgen check --kernel 6.1 --base /sys/kernel/btf/vmlinux module.ko", "would that kernel take it?"),
+];
+
+/// The definition of the command line, with examples and exit statuses.
+fn definition() -> clap::Command {
+    let mut more = String::from("Examples:\n");
+    for (command, what) in EXAMPLES {
+        more.push_str(&format!("  {command}\n      {what}\n"));
+    }
+    more.push_str("\nExit status:\n");
+    for (code, what) in EXIT_STATUS {
+        more.push_str(&format!("  {code:2}  {what}\n"));
+    }
+    let brief = format!("Example: {}\n", EXAMPLES[0].0);
+    Cli::command().after_help(brief).after_long_help(more)
+}
+
+/// The manual page of the program or of one of its commands.
+fn manual(mut definition: clap::Command, command: Option<&str>) -> Result<Vec<u8>, clap::Error> {
+    definition.build();
+    let mut page = definition.clone();
+    if let Some(command) = command {
+        let known = definition.find_subcommand(command).cloned();
+        let message = format!("no command '{command}'");
+        page = known.ok_or_else(|| definition.error(ErrorKind::InvalidSubcommand, message))?;
+        page = page.version(env!("CARGO_PKG_VERSION"));
+    }
+    // The examples get a section of their own: in a manual page, lines of a help text run together.
+    let man = clap_mangen::Man::new(page.after_help(None).after_long_help(None));
+    let mut text = Vec::new();
+    man.render(&mut text).map_err(|e| definition.error(ErrorKind::Io, e))?;
+    let literal = |text: &str| text.replace('\\', "\\\\").replace('-', "\\-");
+    let mut more = String::from(".SH \"EXIT STATUS\"\n");
+    for (code, what) in EXIT_STATUS {
+        more.push_str(&format!(".TP\n{code}\n{}\n", literal(what)));
+    }
+    if command.is_none() {
+        more.push_str(".SH EXAMPLES\n");
+        for (command, what) in EXAMPLES {
+            more.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", literal(command), literal(what)));
+        }
+    }
+    text.extend_from_slice(more.as_bytes());
+    Ok(text)
+}
+
+/// Make BTF of the DWARF of a Linux kernel.
+///
+/// Reads the DWARF debugging information of a vmlinux on all CPUs and writes it as BTF, the type format of
+/// BPF: deduplicated, checked by the rules of the kernel, and the same bytes for any number of workers.
+/// The word encode may be left out.
+///
+/// Nothing is printed on success. The output appears whole or not at all.
+#[derive(Debug, Parser)]
+#[command(name = NAME, version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    #[command(flatten)]
+    bare: Option<EncodeArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Encode a file; what btfgen does without a command
+    Encode(EncodeArgs),
+    /// Check BTF by the rules of the kernel
+    ///
+    /// One line on standard output for each broken rule: the file, the level of the rule, the type with its
+    /// id and name, and the reason.
+    ///
+    /// Levels: container and records hold for every BTF that a kernel loads, resolve for those that programs
+    /// load, target for kernels before the version given with --kernel; hygiene is what no kernel refuses
+    /// but nobody should write.
+    Check(CheckArgs),
+    /// Write a completion script for a shell to standard output
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual page to standard output
+    Man {
+        /// A command that has a page of its own: encode or check
+        command: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct EncodeArgs {
+    /// ELF file with DWARF debugging information, such as vmlinux
+    input: PathBuf,
+
+    /// Where the BTF goes; - for standard output, unless that is a terminal
+    ///
+    /// A regular file is written beside its place and renamed, so that a failure leaves what was there. It gets
+    /// the mode of a new file.
+    #[arg(short, long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
+    output: Destination,
+
+    /// Number of workers; the default is the CPUs that affinity and cgroup allow
+    ///
+    /// The output is the same for every number.
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<Jobs>,
+
+    /// What to encode: names, default or none, +name and -name, with commas between them
+    ///
+    /// A list that begins with +name or -name changes the default set. The names are encode_force, var, float,
+    /// decl_tag, type_tag, enum64, optimized_func, consistent_func, decl_tag_kfuncs (these are the default),
+    /// reproducible_build, distilled_base, global_var, attributes, true_signature, layout and
+    /// force_cu_merging.
+    #[arg(long, value_name = "LIST", value_parser = features, allow_hyphen_values = true)]
+    features: Option<Features>,
+
+    /// Order of the types
+    #[arg(long, value_name = "ORDER", default_value = "name", hide_possible_values = true)]
+    #[arg(help = "Order of the types: name, as kernels from 7.0 search them, or first occurrence")]
+    order: OrderName,
+
+    /// Make one dimension of arrays with several, as encoders before pahole 1.32 did
+    #[arg(long)]
+    flat_arrays: bool,
+
+    /// Leave out units in these languages: names such as rust, c++ or asm, or DW_LANG numbers
+    ///
+    /// A name without a year means every edition of the language.
+    #[arg(long, value_name = "LIST", value_parser = languages)]
+    lang_exclude: Option<Languages>,
+
+    /// Write what was done as JSON; - for standard output
+    ///
+    /// One object with a schema_version, within which keys are only added: phases with their times, types by
+    /// kind, functions, variables and kfuncs with the reasons for those left out, names with several
+    /// definitions, warnings by reason, memory. Keys that end in _seconds are fractions of seconds, those
+    /// that end in _bytes are integers.
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
+    stats: Option<Destination>,
+
+    /// Say on standard error what was done: phases, times, counts, warnings, memory
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Show no progress bar
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl EncodeArgs {
+    fn request(self) -> encode::Request {
+        let mut options = Options::default();
+        options.features = self.features.unwrap_or(Features::DEFAULT);
+        options.order = match self.order {
+            OrderName::Name => Order::Name,
+            OrderName::First => Order::First,
+        };
+        options.flat_arrays = self.flat_arrays;
+        options.lang_exclude = self.lang_exclude.map(|l| l.0).unwrap_or_default();
+        encode::Request {
+            input: self.input,
+            output: self.output,
+            options,
+            jobs: self.jobs.unwrap_or_default(),
+            stats: self.stats,
+            verbose: self.verbose,
+            progress: !self.quiet,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OrderName {
+    Name,
+    First,
+}
+
+/// A list of `DW_LANG` codes; a plain vector would make clap collect several values.
+#[derive(Debug, Clone)]
+struct Languages(Vec<u16>);
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Raw BTF, or ELF files with a section .BTF
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// What the files are split from: raw BTF or an ELF file, such as the vmlinux of modules
+    ///
+    /// A file that carries the section .BTF.base is checked above that one.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    /// Rules to check: container, records, resolve, target, hygiene, with commas; the default is all
+    #[arg(long, value_name = "LIST", value_parser = levels)]
+    level: Option<Levels>,
+
+    /// The oldest kernel that shall load it, for the level target; the default is 6.15
+    #[arg(long, value_name = "X.Y", value_parser = kernel)]
+    kernel: Option<KernelVersion>,
+
+    /// Demand the order that kernels from 7.0 expect of vmlinux: types without a name, then by name
+    #[arg(long)]
+    sorted: bool,
+
+    /// Say on standard error for each file what was found
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl CheckArgs {
+    fn request(self) -> check::Request {
+        let mut options = CheckOptions::default();
+        options.levels = self.level.unwrap_or(options.levels);
+        if let Some(kernel) = self.kernel {
+            options.target = Some(kernel);
+            options.levels = options.levels.with(btfgen::btf::Level::Target);
+        }
+        if self.sorted {
+            options.sorted_names = true;
+            options.levels = options.levels.with(btfgen::btf::Level::Hygiene);
+        }
+        check::Request { files: self.files, base: self.base, options, verbose: self.verbose }
+    }
+}
+
+/// `-` is standard output; an empty name is none.
+fn destination(text: OsString) -> Result<Destination, &'static str> {
+    match text.as_encoded_bytes() {
+        b"" => Err("an empty file name"),
+        b"-" => Ok(Destination::Stdout),
+        _ => Ok(Destination::File(text.into())),
+    }
+}
+
+/// More workers than this are a slip of the finger, and would only use up the machine.
+const MAX_JOBS: usize = 4096;
+
+fn jobs(text: &str) -> Result<Jobs, String> {
+    let count = text.parse().ok().filter(|n: &NonZeroUsize| n.get() <= MAX_JOBS);
+    count.map(Jobs::Exactly).ok_or_else(|| format!("not a number from 1 to {MAX_JOBS}"))
+}
+
+/// A set of features: items of a list, applied from left to right to nothing, or to the default set if the
+/// first item is a change.
+fn features(list: &str) -> Result<Features, String> {
+    let mut set = if list.starts_with(['+', '-']) { Features::DEFAULT } else { Features::NONE };
+    for item in list.split(',').map(str::trim) {
+        let (remove, name) = match item.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, item.strip_prefix('+').unwrap_or(item)),
+        };
+        let named = match name {
+            "default" => Some(Features::DEFAULT),
+            "none" => Some(Features::NONE),
+            name => Features::named(name),
+        };
+        let Some(named) = named else {
+            let known: Vec<_> = Features::NAMES.iter().map(|(name, _)| *name).collect();
+            return Err(format!("unknown feature '{name}'; known are default, none, {}", known.join(", ")));
+        };
+        set = if remove { set.without(named) } else { set.with(named) };
+    }
+    Ok(set)
+}
+
+fn languages(list: &str) -> Result<Languages, String> {
+    language::codes(list).map(Languages)
+}
+
+fn levels(list: &str) -> Result<Levels, String> {
+    let mut set = Levels::NONE;
+    for name in list.split(',').map(str::trim) {
+        let Some((_, level)) = check::LEVELS.iter().find(|(n, _)| *n == name) else {
+            let known = check::LEVELS.map(|(name, _)| name).join(", ");
+            return Err(format!("unknown level '{name}'; known are {known}"));
+        };
+        set = set.with(*level);
+    }
+    Ok(set)
+}
+
+fn kernel(text: &str) -> Result<KernelVersion, String> {
+    // 6.1.0-18-amd64 is what `uname -r` prints: what follows the minor number is of no interest.
+    let mut parts = text.splitn(3, '.');
+    let major = parts.next().and_then(|part| part.parse().ok());
+    let minor = parts.next().map(|part| part.split('-').next().unwrap_or(part)).and_then(|p| p.parse().ok());
+    match (major, minor) {
+        (Some(major), Some(minor)) => Ok(KernelVersion::new(major, minor)),
+        _ => Err("not a version such as 6.12".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(words: &[&str]) -> Result<Command, clap::Error> {
+        parse([NAME].iter().chain(words).map(OsString::from))
+    }
+
+    fn encode_request(words: &[&str]) -> encode::Request {
+        match command(words) {
+            Ok(Command::Encode(request)) => request,
+            _ => panic!("{words:?} is no encode"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn the_word_encode_may_be_left_out() {
+        let long = encode_request(&["encode", "-j", "3", "a", "-o", "b", "--order=first", "--flat-arrays"]);
+        let bare = encode_request(&["-j3", "a", "--output=b", "--order", "first", "--flat-arrays"]);
+        assert_eq!(format!("{long:?}"), format!("{bare:?}"));
+        assert_eq!(bare.output, Destination::File("b".into()));
+        assert_eq!(bare.jobs.count(), 3);
+        let after = encode_request(&["-o", "-", "--", "--odd"]);
+        assert_eq!(after.input, PathBuf::from("--odd"));
+        assert_eq!(after.output, Destination::Stdout);
+    }
+
+    #[test]
+    fn lists_of_features() {
+        let default = Features::DEFAULT;
+        assert_eq!(features("default"), Ok(default));
+        assert_eq!(features("none"), Ok(Features::NONE));
+        assert_eq!(features("var,float"), Ok(Features::VAR.with(Features::FLOAT)));
+        assert_eq!(features("+layout"), Ok(default.with(Features::LAYOUT)));
+        assert_eq!(features("-float,+layout"), Ok(default.without(Features::FLOAT).with(Features::LAYOUT)));
+        assert_eq!(features("var,-var"), Ok(Features::NONE));
+        assert_eq!(features("default,-var,global_var"), {
+            Ok(default.without(Features::VAR).with(Features::GLOBAL_VAR))
+        });
+        for wrong in ["", "var,", "flaot", "all", "+", "--float"] {
+            assert!(features(wrong).is_err_and(|e| e.contains("decl_tag_kfuncs")), "{wrong:?}");
+        }
+        let request = encode_request(&["a", "-o", "b", "--features", "-float"]);
+        assert_eq!(request.options.features, default.without(Features::FLOAT));
+    }
+
+    #[test]
+    fn the_help_names_every_feature_and_level() {
+        let mut definition = definition();
+        let help = definition.render_long_help().to_string();
+        for (name, _) in Features::NAMES {
+            assert!(help.contains(name), "{name}");
+        }
+        let check = definition.find_subcommand_mut("check").map(|c| c.render_help().to_string());
+        for (name, _) in check::LEVELS {
+            assert!(check.as_ref().is_some_and(|help| help.contains(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn kernel_versions() {
+        assert_eq!(kernel("6.12"), Ok(KernelVersion::new(6, 12)));
+        assert_eq!(kernel("6.1.0-18-amd64"), Ok(KernelVersion::new(6, 1)));
+        assert_eq!(kernel("7.0-rc3"), Ok(KernelVersion::new(7, 0)));
+        for wrong in ["", "6", "6.", "six.one", "-6.1"] {
+            assert!(kernel(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

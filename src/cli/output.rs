@@ -1,0 +1,183 @@
+//! Where results go: whole or not at all.
+//!
+//! A regular file is written beside its place under another name and then renamed, so that whatever fails
+//! leaves what was there, and nobody ever reads half a result. What is no regular file (a pipe, a device) is
+//! written to directly, at the end, in one go.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use btfgen::{Error, Result};
+use tempfile::NamedTempFile;
+
+/// Where a result shall go, as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// `-`
+    Stdout,
+    /// A path.
+    File(PathBuf),
+}
+
+impl Destination {
+    /// The path, or the name of standard output in messages.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Destination::Stdout => Path::new("standard output"),
+            Destination::File(path) => path,
+        }
+    }
+}
+
+/// A destination that was looked at before the work began.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    destination: &'a Destination,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Stdout,
+    /// Something that is no regular file.
+    Direct,
+    /// A regular file or none yet: the path behind symbolic links.
+    Replace(PathBuf),
+}
+
+impl<'a> Target<'a> {
+    /// Looks at a destination, so that a plain mistake ends the run before the work, not after it.
+    ///
+    /// # Errors
+    /// It is a directory, in no directory, or the file `input` itself.
+    pub(crate) fn new(destination: &'a Destination, input: &Path) -> Result<Self> {
+        let Destination::File(path) = destination else {
+            return Ok(Target { destination, place: Place::Stdout });
+        };
+        let place = match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(meta) if !meta.is_file() => Ok(Place::Direct),
+            Ok(meta) => {
+                if fs::metadata(input).is_ok_and(|i| (i.dev(), i.ino()) == (meta.dev(), meta.ino())) {
+                    return Err(Error::usage("is the input; the output would replace it").in_file(path));
+                }
+                fs::canonicalize(path).map(Place::Replace)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => not_yet_there(path).map(Place::Replace),
+            Err(e) => Err(e),
+        };
+        let place = place.map_err(|e| cannot_write(path, e))?;
+        Ok(Target { destination, place })
+    }
+
+    /// True if both would replace the same file, or share standard output.
+    pub(crate) fn collides_with(&self, other: &Target<'_>) -> bool {
+        match (&self.place, &other.place) {
+            (Place::Stdout, Place::Stdout) => true,
+            (Place::Replace(a), Place::Replace(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// Writes `bytes` so far that only [`Staged::commit`] remains. A staged result that is dropped leaves
+    /// nothing behind.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub(crate) fn stage<'b>(&'b self, bytes: &'b [u8]) -> Result<Staged<'b>> {
+        let Place::Replace(path) = &self.place else {
+            return Ok(Staged { target: self, bytes, beside: None });
+        };
+        let written = create_beside(path).and_then(|mut file| {
+            file.as_file_mut().write_all(bytes)?;
+            Ok(file)
+        });
+        let file = written.map_err(|e| cannot_write(self.destination.path(), e))?;
+        Ok(Staged { target: self, bytes, beside: Some(file) })
+    }
+}
+
+/// A result that is ready to appear.
+#[derive(Debug)]
+pub(crate) struct Staged<'b> {
+    target: &'b Target<'b>,
+    bytes: &'b [u8],
+    beside: Option<NamedTempFile<File>>,
+}
+
+impl Staged<'_> {
+    /// True if all of it is written and only its name is missing.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// Makes the result appear.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub(crate) fn commit(self) -> Result<()> {
+        let path = self.target.destination.path();
+        let done = match (&self.target.place, self.beside) {
+            (Place::Replace(place), Some(file)) => file.persist(place).map(drop).map_err(|e| e.error),
+            (Place::Stdout, _) => stdout().and_then(|mut file| file.write_all(self.bytes)),
+            _ => OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(self.bytes)),
+        };
+        done.map_err(|e| cannot_write(path, e))
+    }
+}
+
+/// Writes text to standard output. False if nobody reads it any more, which is no error.
+///
+/// # Errors
+/// The system refused.
+pub(crate) fn print(text: &[u8]) -> Result<bool> {
+    match stdout().and_then(|mut file| file.write_all(text)) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(cannot_write(Destination::Stdout.path(), e)),
+    }
+}
+
+/// True if standard output is a terminal.
+pub(crate) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Standard output without the buffer that looks for the ends of lines.
+fn stdout() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+/// The place of a file that does not exist yet; a symbolic link to nothing is followed.
+fn not_yet_there(path: &Path) -> io::Result<PathBuf> {
+    let parent = |path: &Path| match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut path = path.to_owned();
+    // As many links as the kernel follows.
+    for _ in 0..40 {
+        match fs::read_link(&path) {
+            Ok(to) => path = parent(&path).join(to),
+            Err(_) => {
+                let name = path.file_name().ok_or(io::ErrorKind::NotFound)?;
+                return Ok(fs::canonicalize(parent(&path))?.join(name));
+            }
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// A new file in the directory of `path`, with the mode that a plain create gives.
+fn create_beside(path: &Path) -> io::Result<NamedTempFile<File>> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o666).open(path);
+    tempfile::Builder::new().prefix(".btfgen-").make_in(directory, create)
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> Error {
+    Error::io("cannot write", error).in_file(path)
+}
