@@ -7,15 +7,15 @@ use object::Endianness;
 use object::elf as spec;
 use rayon::prelude::*;
 
-use crate::btf::{self, Btf};
+use crate::btf::{self, Btf, CheckOptions, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Refined, Warning, Warnings};
 use crate::dwarf::{self, Sections, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
+use crate::merge::emit;
 use crate::merge::exact::Exact;
 use crate::merge::functions::{self, KfuncMarks};
 use crate::merge::resolve::Resolution;
 use crate::merge::variables::{self, VariableSection};
-use crate::merge::emit;
 use crate::options::{Features, Jobs, Options};
 use crate::pool;
 use crate::report::{Outcome, Report};
@@ -96,8 +96,10 @@ impl<'p> Encoder<'p> {
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
-            let (built, symbols) =
-                rayon::join(|| self.walk(image, context, &units, report), || Symbols::read(image, &self.options));
+            let (built, symbols) = rayon::join(
+                || self.walk(image, context, &units, report),
+                || Symbols::read(image, &self.options),
+            );
             Ok::<_, Error>((built?, symbols?))
         })?;
         let mut warnings = Warnings::default();
@@ -125,8 +127,13 @@ impl<'p> Encoder<'p> {
         let resolution = report.phase("choose", false, |report| {
             let mut resolution = Resolution::new(&tables, &variants);
             let features = self.options.features;
-            let chosen =
-                functions::choose(&mut tables, &mut resolution, &symbols.functions, &symbols.kfuncs, features);
+            let chosen = functions::choose(
+                &mut tables,
+                &mut resolution,
+                &symbols.functions,
+                &symbols.kfuncs,
+                features,
+            );
             report.functions = Outcome {
                 found: chosen.found,
                 encoded: chosen.encoded,
@@ -156,11 +163,10 @@ impl<'p> Encoder<'p> {
             Endianness::Little => btf::Endian::Little,
             Endianness::Big => btf::Endian::Big,
         };
-        let btf = report.phase("write", false, |_| {
-            emit::write(&tables, &resolution, &order, &self.options, endian)
-        })?;
+        let btf = report
+            .phase("write", false, |_| emit::write(&tables, &resolution, &order, &self.options, endian))?;
         report.output_bytes = btf.len() as u64;
-        report.phase("check", false, |_| check(&btf))?;
+        report.phase("check", true, |report| check(&btf, report))?;
         // The tables go with the process; freeing them one by one would take longer than writing them.
         std::mem::forget((tables, order, resolution));
         Ok(Output { btf, report })
@@ -331,14 +337,26 @@ fn count_types(report: &mut Report, tables: &Tables<'_>, resolution: &Resolution
     }
 }
 
-/// The kernel's rules, applied to our own output.
-fn check(btf: &[u8]) -> Result<()> {
+/// The kernel's rules, applied to our own output. What every kernel refuses is an error. What only
+/// matters to programs that load such types by themselves is counted: some of it is what the input says.
+fn check(btf: &[u8], report: &mut Report) -> Result<()> {
     let own_fault = |message: String| {
         Error::input(format!("the output breaks the rules of BTF: {message}"))
             .hint("this is a defect of btfgen; please report it with the input")
     };
     let parsed = Btf::parse(btf).map_err(|e| own_fault(e.to_string()))?;
-    for v in btf::check(&parsed, &btf::CheckOptions::default()) { eprintln!("{v}"); }
+    let check = |levels| btf::check(&parsed, &CheckOptions { levels, ..CheckOptions::default() });
+    let (mut found, resolve) = rayon::join(
+        || check(Levels::ALL.without(Level::Resolve)),
+        || check(Levels::NONE.with(Level::Resolve)),
+    );
+    found.extend(resolve);
+    for violation in found {
+        if matches!(violation.level, Level::Container | Level::Records) {
+            return Err(own_fault(violation.to_string()));
+        }
+        *report.violations.entry(violation.level.name()).or_default() += 1;
+    }
     Ok(())
 }
 

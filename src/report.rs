@@ -40,6 +40,9 @@ pub struct Report {
     pub split_names: Vec<String>,
     /// What could not be expressed, by reason.
     pub warnings: BTreeMap<&'static str, u64>,
+    /// Rules of BTF that the output breaks, by level of [`check`](crate::btf::check()): none that a kernel
+    /// applies to its own BTF.
+    pub violations: BTreeMap<&'static str, u64>,
     /// Bytes of the output.
     pub output_bytes: u64,
     /// Memory at its peak.
@@ -98,7 +101,12 @@ impl Memory {
 
 impl Report {
     /// Runs a stage and notes what it took.
-    pub(crate) fn phase<T>(&mut self, name: &'static str, parallel: bool, stage: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn phase<T>(
+        &mut self,
+        name: &'static str,
+        parallel: bool,
+        stage: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         let (wall, cpu) = (Instant::now(), process_cpu());
         let result = stage(self);
         let cpu = process_cpu().saturating_sub(cpu);

@@ -109,16 +109,6 @@ impl<'a> Symtab<'a> {
         let get = |i: u32| self.symbols.get(i as usize);
         std::iter::successors(get(group.last), move |s| get(s.previous))
     }
-
-    /// How many base names there are.
-    pub fn len(&self) -> usize {
-        self.groups.len()
-    }
-
-    /// True if there is no function.
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
-    }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -157,6 +147,5 @@ mod tests {
         let optimized = |name| table.symbols(group(name)).filter(|s| s.is_optimized()).count();
         assert_eq!((optimized(b"foo"), optimized(b"bar"), optimized(b"baz")), (0, 1, 1));
         assert_eq!(table.find(b"foo.cold"), None);
-        assert_eq!(table.len(), 3);
     }
 }

@@ -92,7 +92,8 @@ impl Annotations {
     /// The children of a pointer were all seen. clang writes them from the outside in; the type that a
     /// pointer leads to first is the innermost, so that the chain is built in their order.
     pub(super) fn close_pointer(&mut self, graph: &mut Graph, node: NodeId) {
-        let on_this = |(what, _): &(Annotated, Annotation)| matches!(what, Annotated::Pointer(n) if *n == node);
+        let on_this =
+            |(what, _): &(Annotated, Annotation)| matches!(what, Annotated::Pointer(n) if *n == node);
         while let Some(at) = self.hanging.iter().position(on_this) {
             let (_, tag) = self.hanging.remove(at);
             if tag.kind == TagKind::Type {

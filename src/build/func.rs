@@ -421,7 +421,9 @@ impl Place {
             let alone = count == 1 || count == 2 && stack_value;
             match first {
                 Some(Operation::Register { register }) if alone => self.see(register.0),
-                Some(Operation::RegisterOffset { register, .. }) if stack_value && alone => self.see(register.0),
+                Some(Operation::RegisterOffset { register, .. }) if stack_value && alone => {
+                    self.see(register.0)
+                }
                 Some(Operation::FrameOffset { .. }) if alone => self.on_stack = true,
                 Some(Operation::UnsignedConstant { .. } | Operation::SignedConstant { .. }) => {
                     self.constant = true;
@@ -443,7 +445,8 @@ impl Place {
     /// `DW_OP_entry_value` of a single register: what that register held on entry.
     fn entry_value(&mut self, unit: &Unit<'_>, inner: gimli::EndianSlice<'_, gimli::RunTimeEndian>) {
         let mut operations = gimli::Expression(inner).operations(unit.gimli_encoding());
-        if let (Ok(Some(Operation::Register { register })), Ok(None)) = (operations.next(), operations.next()) {
+        if let (Ok(Some(Operation::Register { register })), Ok(None)) = (operations.next(), operations.next())
+        {
             self.see(register.0);
         }
     }
@@ -637,7 +640,7 @@ fn is_packed(graph: &Graph, id: NodeId, address_bytes: u8) -> bool {
     if end.div_ceil(8) < node.size {
         return false;
     }
-    misplaced || node.size % largest != 0
+    misplaced || !node.size.is_multiple_of(largest)
 }
 
 /// The natural alignment of a type in bytes.
@@ -659,4 +662,3 @@ fn alignment(graph: &Graph, link: Link, address_bytes: u8, depth: u32) -> u64 {
         _ => 1,
     }
 }
-

@@ -164,11 +164,6 @@ impl<'a> Interner<'a> {
         self.entries[id.index()] = entry;
     }
 
-    /// The entry of a node.
-    pub(super) fn entry_of(&self, id: NodeId) -> EntryId {
-        self.entries[id.index()]
-    }
-
     /// Interns the names of a node, its parts, and of the anchors that they refer to.
     pub(super) fn intern_names(&mut self, graph: &Graph, node: &Node, warnings: &mut Warnings) -> Result<()> {
         self.intern(node.name, NameUse::of(node.shape), warnings)?;
@@ -247,9 +242,7 @@ impl<'a> Interner<'a> {
         entry.kind_flag = match node.shape {
             Shape::FwdUnion => true,
             Shape::Enum => is_signed(graph, node),
-            Shape::Struct | Shape::Union => {
-                graph.parts(node).iter().any(|p| p.bits != 0 || p.value % 8 != 0)
-            }
+            Shape::Struct | Shape::Union => graph.parts(node).iter().any(|p| p.bits != 0 || p.value % 8 != 0),
             _ => false,
         };
         if node.shape != Shape::Enum {

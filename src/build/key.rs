@@ -8,8 +8,8 @@
 //! inside one worker; *content* keys take it by its bytes and are the same everywhere. A type is looked
 //! up by its quick key, and only one that was never seen gets a content key.
 
-use super::intern::NameUse;
 use super::graph::{Graph, Link, Node, NodeId, Shape};
+use super::intern::NameUse;
 use crate::dwarf::NameId;
 use crate::table::{AnchorClass, Key, KeyHasher};
 

@@ -5,9 +5,9 @@
 
 use gimli::constants as dw;
 
+use super::Context;
 use super::annotation::{Annotated, Annotations};
 use super::graph::{Func, Graph, Link, Node, NodeId, OldBitfield, Param, Part, Shape, Variable};
-use super::Context;
 use super::warning::{Warning, Warnings};
 use crate::Result;
 use crate::btf::{IntEncoding, MAX_VLEN, Member};
@@ -422,16 +422,21 @@ impl<'l> Lower<'l> {
         let graph = &mut *self.graph;
         let size = graph.nodes[node.index()].size;
         // Up to DWARF 3 offsets are not final yet: no limit is near there.
-        let limit = if scope.bitfields { u64::from(Member::MAX_OFFSET_WITH_FLAG) } else { u64::from(u32::MAX) };
+        let limit =
+            if scope.bitfields { u64::from(Member::MAX_OFFSET_WITH_FLAG) } else { u64::from(u32::MAX) };
         if scope.max_bits > limit {
             let before = graph.parts.len();
             let start = parts as usize;
-            let kept: Vec<Part> = graph.parts.drain(start..).filter(|p| p.value <= limit && p.bits <= 255).collect();
+            let kept: Vec<Part> =
+                graph.parts.drain(start..).filter(|p| p.value <= limit && p.bits <= 255).collect();
             graph.parts.extend(kept);
             self.warnings.count_many(Warning::MemberOffset, before - graph.parts.len());
         }
         let count = graph.parts.len() as u32 - parts;
-        if scope.unsorted && graph.nodes[node.index()].shape == Shape::Struct && graph.old_bitfields.is_empty() {
+        if scope.unsorted
+            && graph.nodes[node.index()].shape == Shape::Struct
+            && graph.old_bitfields.is_empty()
+        {
             graph.parts[parts as usize..].sort_by_key(|p| p.value);
         }
         let n = &mut graph.nodes[node.index()];
@@ -651,7 +656,9 @@ impl<'l> Lower<'l> {
             Some(Scope { kind: ScopeKind::Parts, .. }) => {
                 self.graph.parts.push(Part { name: NameId::NONE, value: 0, target: Link::VOID, bits: 0 });
             }
-            Some(Scope { kind: ScopeKind::Func, id, .. }) => self.graph.funcs[*id as usize].is_variadic = true,
+            Some(Scope { kind: ScopeKind::Func, id, .. }) => {
+                self.graph.funcs[*id as usize].is_variadic = true
+            }
             _ => {}
         }
     }
@@ -731,4 +738,3 @@ fn place_old_bitfields(graph: &mut Graph, unit: &Unit<'_>) {
         graph.part_mut(part).value = member.value.wrapping_add(shift as u64);
     }
 }
-

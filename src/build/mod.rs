@@ -16,7 +16,7 @@ mod seen;
 mod variable;
 mod warning;
 
-pub use refine::{Definition, Level, Refined, Split};
+pub use refine::{Level, Refined, Split};
 pub use registers::Machine;
 pub use warning::{Warning, Warnings};
 
@@ -126,7 +126,7 @@ impl<'a> Builder<'a> {
         if !self.compiled.as_ref().is_some_and(same_table) {
             self.compiled = None;
             self.layouts
-                .compile(self.context.sections.abbrev, header.abbrev_offset, header.encoding())
+                .compile(self.context.sections.abbrev, &header)
                 .map_err(|e| e.in_unit(header.offset))?;
             self.compiled = Some(header);
         }
@@ -139,12 +139,7 @@ impl<'a> Builder<'a> {
         if self.context.options.lang_exclude.contains(&unit.language) {
             return Ok(None);
         }
-        let lower = Lower::new(
-            &mut self.graph,
-            &mut self.annotations,
-            &mut self.warnings,
-            &self.context,
-        );
+        let lower = Lower::new(&mut self.graph, &mut self.annotations, &mut self.warnings, &self.context);
         lower::lower(&unit, &self.layouts, lower)?;
         Ok(Some(unit))
     }

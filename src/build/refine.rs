@@ -112,7 +112,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Takes back what the unit gave in its first walk.
-    fn forget(&mut self, unit: &crate::dwarf::Unit<'_>, levels: &Levels, refined: &mut Refined<'a>) -> Result<()> {
+    fn forget(
+        &mut self,
+        unit: &crate::dwarf::Unit<'_>,
+        levels: &Levels,
+        refined: &mut Refined<'a>,
+    ) -> Result<()> {
         let graph = &self.graph;
         let is_type = |i: &usize| !matches!(graph.nodes[*i].shape, Shape::Void | Shape::Same);
         refined.forgotten_types.extend((0..graph.nodes.len()).filter(is_type).map(|i| levels.full[i]));

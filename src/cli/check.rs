@@ -61,7 +61,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             break;
         }
         if found.len() >= request.options.max_violations {
-            let text = format!("btfgen: {}: more than these violations were not looked for\n", path.display());
+            let text =
+                format!("btfgen: {}: more than these violations were not looked for\n", path.display());
             tell(&text);
         }
     }
@@ -136,9 +137,7 @@ impl Source {
     fn btf(&self) -> Result<&[u8]> {
         match self {
             Source::Raw(data) => Ok(data),
-            Source::Elf(_) => {
-                self.section(b".BTF")?.ok_or_else(|| Error::input("has no section .BTF"))
-            }
+            Source::Elf(_) => self.section(b".BTF")?.ok_or_else(|| Error::input("has no section .BTF")),
         }
     }
 

@@ -4,20 +4,14 @@ use gimli::{self as dw, DwLang};
 
 /// Names, in lower case, with their codes. A name without a year means every edition of the language.
 const NAMES: [(&str, &[DwLang]); 50] = [
-    (
-        "ada",
-        &[dw::DW_LANG_Ada83, dw::DW_LANG_Ada95, dw::DW_LANG_Ada2005, dw::DW_LANG_Ada2012],
-    ),
+    ("ada", &[dw::DW_LANG_Ada83, dw::DW_LANG_Ada95, dw::DW_LANG_Ada2005, dw::DW_LANG_Ada2012]),
     ("ada83", &[dw::DW_LANG_Ada83]),
     ("ada95", &[dw::DW_LANG_Ada95]),
     ("ada2005", &[dw::DW_LANG_Ada2005]),
     ("ada2012", &[dw::DW_LANG_Ada2012]),
     ("asm", &[dw::DW_LANG_Mips_Assembler]),
     ("bliss", &[dw::DW_LANG_BLISS]),
-    (
-        "c",
-        &[dw::DW_LANG_C, dw::DW_LANG_C89, dw::DW_LANG_C99, dw::DW_LANG_C11, dw::DW_LANG_C17],
-    ),
+    ("c", &[dw::DW_LANG_C, dw::DW_LANG_C89, dw::DW_LANG_C99, dw::DW_LANG_C11, dw::DW_LANG_C17]),
     ("c89", &[dw::DW_LANG_C89]),
     ("c99", &[dw::DW_LANG_C99]),
     ("c11", &[dw::DW_LANG_C11]),

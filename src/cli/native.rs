@@ -50,7 +50,9 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
 pub(crate) fn usage_error(error: &clap::Error) -> Error {
     const HINT: &str = "see btfgen --help";
     // A second INPUT looks like a command that comes too late.
-    if let (ErrorKind::ArgumentConflict, Some(word)) = (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+    if let (ErrorKind::ArgumentConflict, Some(word)) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    {
         let message = format!("unexpected argument '{word}': there is one INPUT, and a command comes first");
         return Error::usage(message).hint(HINT);
     }
@@ -366,6 +368,7 @@ fn kernel(text: &str) -> Result<KernelVersion, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

@@ -129,7 +129,10 @@ pub(crate) fn tree(run: &Run<'_>) -> String {
             && let (Some(least), Some(most)) = (r.workers.iter().min(), r.workers.iter().max())
         {
             let (least, most) = (least.as_secs_f64(), most.as_secs_f64());
-            node.add(Node::new(plural(r.jobs as u64, "worker"), format!("          {least:.3} to {most:.3}")));
+            node.add(Node::new(
+                plural(r.jobs as u64, "worker"),
+                format!("          {least:.3} to {most:.3}"),
+            ));
         }
         phases.add(node);
     }

@@ -73,6 +73,7 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut siginfo_t, _context: *mut c_vo
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use std::fs::File;
     use std::process::Command;

@@ -3,7 +3,7 @@
 use gimli::constants as dw;
 
 use super::form::{fixed_size, sleb128, string_length, uleb128};
-use super::layout::{Layout, Layouts, NO_SLOT, Spec, NameForm, RefForm, Slot, VARIABLE, ValueForm, WINDOW};
+use super::layout::{Layout, Layouts, NO_SLOT, NameForm, RefForm, Slot, Spec, VARIABLE, ValueForm, WINDOW};
 use super::name::NameId;
 use super::unit::{Unit, read_uint};
 use crate::{Error, Result};
@@ -165,9 +165,10 @@ impl<'u, 'a> Die<'u, 'a> {
                 let length = string_length(bytes).unwrap_or(0);
                 Ok(NameId::inline_in(bytes, length, self.unit.header.offset + value))
             }
-            NameForm::Index => self.unit.indexed_name(value).ok_or_else(|| {
-                self.error(format!("string index {value} is outside .debug_str_offsets"))
-            }),
+            NameForm::Index => self
+                .unit
+                .indexed_name(value)
+                .ok_or_else(|| self.error(format!("string index {value} is outside .debug_str_offsets"))),
             NameForm::Indirect => {
                 let value = self.attribute(dw::DW_AT_name)?;
                 Ok(value.and_then(|v| self.unit.name_of(v)).unwrap_or(NameId::NONE))
@@ -303,7 +304,8 @@ impl<'u, 'a> Die<'u, 'a> {
                 match spec.size {
                     0 => spec.implicit as u64,
                     _ => {
-                        let bytes = self.unit.bytes.get(before..at).ok_or_else(|| cut(self.unit, self.offset))?;
+                        let bytes =
+                            self.unit.bytes.get(before..at).ok_or_else(|| cut(self.unit, self.offset))?;
                         read_uint(bytes.get(..8).unwrap_or(bytes), big_endian)
                     }
                 }
@@ -438,11 +440,9 @@ fn classify(form: dw::DwForm, word: u64, implicit: i64, version: u16) -> Value {
         | dw::DW_FORM_strx3
         | dw::DW_FORM_strx4
         | dw::DW_FORM_GNU_str_index => Value::NameIndex(word),
-        dw::DW_FORM_ref1
-        | dw::DW_FORM_ref2
-        | dw::DW_FORM_ref4
-        | dw::DW_FORM_ref8
-        | dw::DW_FORM_ref_udata => Value::UnitRef(word),
+        dw::DW_FORM_ref1 | dw::DW_FORM_ref2 | dw::DW_FORM_ref4 | dw::DW_FORM_ref8 | dw::DW_FORM_ref_udata => {
+            Value::UnitRef(word)
+        }
         dw::DW_FORM_ref_addr => Value::InfoRef(word),
         dw::DW_FORM_ref_sig8 => Value::Signature(word),
         dw::DW_FORM_ref_sup4

@@ -11,7 +11,8 @@
 
 use gimli::constants as dw;
 
-use super::form::{Encoding, fixed_size, sleb128, uleb128};
+use super::UnitHeader;
+use super::form::{fixed_size, sleb128, uleb128};
 use crate::{Error, Result};
 
 /// The wanted attributes that have a place in every layout. Which attribute fills a place depends on
@@ -246,11 +247,12 @@ pub struct Layouts {
 }
 
 impl Layouts {
-    /// Compiles the table at `offset` bytes into `.debug_abbrev`, reusing the memory of `self`.
+    /// Compiles the abbreviation table of a unit, reusing the memory of `self`.
     ///
     /// # Errors
     /// The table is cut, declares a code twice, or is absurd.
-    pub(crate) fn compile(&mut self, abbrev: &[u8], offset: u64, encoding: Encoding) -> Result<()> {
+    pub fn compile(&mut self, abbrev: &[u8], unit: &UnitHeader) -> Result<()> {
+        let (offset, encoding) = (unit.abbrev_offset, unit.encoding());
         self.table.clear();
         self.specs.clear();
         self.sparse.clear();
@@ -392,11 +394,9 @@ fn name_form(form: dw::DwForm) -> NameForm {
 
 fn ref_form(form: dw::DwForm) -> RefForm {
     match form {
-        dw::DW_FORM_ref1
-        | dw::DW_FORM_ref2
-        | dw::DW_FORM_ref4
-        | dw::DW_FORM_ref8
-        | dw::DW_FORM_ref_udata => RefForm::Unit,
+        dw::DW_FORM_ref1 | dw::DW_FORM_ref2 | dw::DW_FORM_ref4 | dw::DW_FORM_ref8 | dw::DW_FORM_ref_udata => {
+            RefForm::Unit
+        }
         dw::DW_FORM_ref_addr => RefForm::Info,
         dw::DW_FORM_ref_sig8 => RefForm::Signature,
         dw::DW_FORM_ref_sup4 | dw::DW_FORM_ref_sup8 | dw::DW_FORM_GNU_ref_alt => RefForm::Supplementary,
@@ -426,16 +426,12 @@ fn value_form(form: dw::DwForm) -> ValueForm {
 }
 
 impl Layout {
-    fn new(
-        tag: dw::DwTag,
-        has_children: bool,
-        specs: &[Spec],
-        first: usize,
-    ) -> Result<Layout> {
+    fn new(tag: dw::DwTag, has_children: bool, specs: &[Spec], first: usize) -> Result<Layout> {
         let mut layout = Layout {
             places: [Place { add: 0, distance: 0, width: 0 }; SLOTS],
             has: Has::default(),
-            specs: u32::try_from(first).map_err(|_| Error::input("the abbreviation table is absurdly large"))?,
+            specs: u32::try_from(first)
+                .map_err(|_| Error::input("the abbreviation table is absurdly large"))?,
             tag,
             size: VARIABLE,
             name_form: NameForm::None,
@@ -502,11 +498,22 @@ impl Layout {
 mod tests {
     use super::*;
 
-    const ENCODING: Encoding = Encoding { version: 5, address_size: 8, offset_size: 4 };
+    fn unit(abbrev_offset: u64) -> UnitHeader {
+        UnitHeader {
+            offset: 0,
+            length: 0,
+            header_length: 0,
+            abbrev_offset,
+            version: 5,
+            address_size: 8,
+            offset_size: 4,
+            is_type_unit: false,
+        }
+    }
 
     fn compile(bytes: &[u8]) -> Result<Layouts> {
         let mut layouts = Layouts::default();
-        layouts.compile(bytes, 0, ENCODING).map(|()| layouts)
+        layouts.compile(bytes, &unit(0)).map(|()| layouts)
     }
 
     #[test]
@@ -554,6 +561,6 @@ mod tests {
         for len in 1..table.len() - 1 {
             assert!(compile(&table[..len]).is_err(), "{len}");
         }
-        assert!(Layouts::default().compile(&table, 99, ENCODING).is_err());
+        assert!(Layouts::default().compile(&table, &unit(99)).is_err());
     }
 }

@@ -87,7 +87,7 @@ pub struct Unit<'a> {
     pub header: UnitHeader,
     /// The sections it lies in.
     pub sections: Sections<'a>,
-    /// From the unit's first byte to [`WINDOW`] bytes after its last one, at least.
+    /// From the unit's first byte to a window of bytes after its last one, at least.
     pub(crate) bytes: Cow<'a, [u8]>,
     pub(crate) big_endian: bool,
     /// `DW_AT_language` of its root, 0 if there is none.
@@ -106,7 +106,7 @@ impl<'a> Unit<'a> {
     ///
     /// # Errors
     /// The root DIE is cut or has no declared abbreviation.
-    pub(crate) fn new(sections: &Sections<'a>, header: UnitHeader, layouts: &Layouts) -> Result<Self> {
+    pub fn new(sections: &Sections<'a>, header: UnitHeader, layouts: &Layouts) -> Result<Self> {
         let start = usize::try_from(header.offset).unwrap_or(usize::MAX);
         let outside = || Error::input("the unit lies outside .debug_info").in_unit(header.offset);
         let rest = sections.info.get(start..).ok_or_else(outside)?;
@@ -148,15 +148,13 @@ impl<'a> Unit<'a> {
         let (mut strings, mut addresses, mut lists) =
             (self.str_offsets_base, self.addr_base, self.loclists_base);
         let tag = root.layout.tag;
-        root.each_attribute(|at, value| {
-            match (at, value) {
-                (dw::DW_AT_language, Value::Constant(code)) => language = code as u16,
-                (dw::DW_AT_str_offsets_base, Value::Offset(base)) => strings = base,
-                (dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base, Value::Offset(base)) => addresses = base,
-                (dw::DW_AT_loclists_base, Value::Offset(base)) => lists = base,
-                (dw::DW_AT_producer, value) => producer = Some(value),
-                _ => {}
-            }
+        root.each_attribute(|at, value| match (at, value) {
+            (dw::DW_AT_language, Value::Constant(code)) => language = code as u16,
+            (dw::DW_AT_str_offsets_base, Value::Offset(base)) => strings = base,
+            (dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base, Value::Offset(base)) => addresses = base,
+            (dw::DW_AT_loclists_base, Value::Offset(base)) => lists = base,
+            (dw::DW_AT_producer, value) => producer = Some(value),
+            _ => {}
         })?;
         (self.str_offsets_base, self.addr_base, self.loclists_base) = (strings, addresses, lists);
         self.language = language;
@@ -215,7 +213,11 @@ impl<'a> Unit<'a> {
     pub(crate) fn gimli_encoding(&self) -> gimli::Encoding {
         gimli::Encoding {
             address_size: self.header.address_size,
-            format: if self.header.offset_size == 8 { gimli::Format::Dwarf64 } else { gimli::Format::Dwarf32 },
+            format: if self.header.offset_size == 8 {
+                gimli::Format::Dwarf64
+            } else {
+                gimli::Format::Dwarf32
+            },
             version: self.header.version,
         }
     }

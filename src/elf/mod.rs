@@ -77,12 +77,8 @@ impl Image {
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("cannot map", e))?;
         let data: &[u8] = &map;
         let (sections, header) = match data.get(..5) {
-            Some([0x7f, b'E', b'L', b'F', 2]) => {
-                read_headers::<spec::FileHeader64<Endianness>>(data)?
-            }
-            Some([0x7f, b'E', b'L', b'F', 1]) => {
-                read_headers::<spec::FileHeader32<Endianness>>(data)?
-            }
+            Some([0x7f, b'E', b'L', b'F', 2]) => read_headers::<spec::FileHeader64<Endianness>>(data)?,
+            Some([0x7f, b'E', b'L', b'F', 1]) => read_headers::<spec::FileHeader32<Endianness>>(data)?,
             _ => {
                 return Err(Error::input("is not an ELF file")
                     .hint("give the uncompressed vmlinux, not bzImage or vmlinuz"));

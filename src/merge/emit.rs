@@ -5,13 +5,13 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 
 use super::resolve::Resolution;
+use crate::Result;
 use crate::btf::{
     DatasecEntry, Endian, Enumerator, FuncLinkage, IntEncoding, Kind, Member, Param, StrOff, TypeId,
     VarLinkage, Writer,
 };
 use crate::options::{Features, Options, Order};
 use crate::table::{EntryId, First, Key, Ref, StrId, Tables};
-use crate::Result;
 
 /// What one type is sorted by.
 struct Rank {
@@ -49,7 +49,8 @@ pub fn order(tables: &Tables<'_>, resolution: &Resolution, order: Order) -> Vec<
         }
     };
     let mut ranks: Vec<Rank> = types.ids().filter(|&id| resolution.is_alive(id)).map(rank).collect();
-    let by_content = |a: &Rank, b: &Rank| (a.kind as u8, a.rarity, a.key).cmp(&(b.kind as u8, b.rarity, b.key));
+    let by_content =
+        |a: &Rank, b: &Rank| (a.kind as u8, a.rarity, a.key).cmp(&(b.kind as u8, b.rarity, b.key));
     let by_name = |a: &Rank, b: &Rank| {
         let rest = || match a.name == b.name {
             true => Ordering::Equal,
@@ -152,7 +153,11 @@ impl Output<'_, '_> {
             Kind::Array => writer.array(target, self.index, entry.size),
             Kind::Fwd => writer.fwd(name, entry.kind_flag),
             Kind::Struct | Kind::Union => {
-                let member = |part| Member { name: part_name(part), ty: part_type(part), offset_word: part.value as u32 };
+                let member = |part| Member {
+                    name: part_name(part),
+                    ty: part_type(part),
+                    offset_word: part.value as u32,
+                };
                 writer.composite(entry.kind, name, entry.size, entry.kind_flag, parts.iter().map(member))
             }
             Kind::Enum | Kind::Enum64 => {

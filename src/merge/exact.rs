@@ -24,8 +24,6 @@ pub struct Exact {
     units: BTreeSet<u32>,
     /// What the workers found: the definitions of every name, sorted.
     first: Vec<(Key, EntryId)>,
-    /// How many definitions the level before had; nothing is known of it after a new name was split.
-    total: Option<usize>,
     completed: KeyMap<Key>,
     rounds: u32,
     last: bool,
@@ -35,6 +33,8 @@ pub struct Exact {
 #[derive(Debug, Clone, Copy)]
 struct Definition {
     key: Key,
+    /// Its key one level earlier.
+    previous: Key,
     plain: Key,
     count: u32,
     incomplete: bool,
@@ -49,11 +49,14 @@ impl Exact {
             self.first = first_definitions(tables);
         }
         let before = self.split.usual.len();
-        let mut total = 0;
+        let mut stable = true;
         self.completed.clear();
         for (&anchor, group) in &self.definitions(tables, refined) {
             let distinct = settle(group, &mut self.completed);
-            total += distinct.len();
+            // Incomplete definitions come and go with what is known of their declarations.
+            let complete = || group.iter().filter(|d| !d.incomplete);
+            let previous: BTreeSet<Key> = complete().map(|d| d.previous).collect();
+            stable &= previous.len() == complete().count();
             if distinct.len() > 1 && !self.split.usual.contains_key(&anchor) {
                 let usual = distinct.iter().max_by_key(|d| (d.key == d.plain, d.count, d.key));
                 if let Some(usual) = usual {
@@ -68,7 +71,6 @@ impl Exact {
         if self.split.usual.len() > before {
             // The keys of every level change with the names that are split.
             self.split.levels = vec![Level::default()];
-            self.total = None;
             self.find_units(tables);
             return !self.units.is_empty() && self.rounds < MAX_ROUNDS;
         }
@@ -77,12 +79,11 @@ impl Exact {
         if let Some(level) = self.split.levels.last_mut() {
             level.bound = bound;
         }
-        if self.split.levels.len() > 1 && self.total == Some(total) || self.rounds >= MAX_ROUNDS {
+        if stable || self.rounds >= MAX_ROUNDS {
             // Nothing splits any more. What was bound just now takes one more round of the same level.
             self.last = true;
             return binds;
         }
-        self.total = Some(total);
         self.split.levels.push(Level { completed: self.completed.clone(), ..Level::default() });
         true
     }
@@ -127,7 +128,8 @@ impl Exact {
             }
         }
         for run in self.first.chunk_by(|a, b| a.0 == b.0) {
-            let Some(&(anchor, _)) = run.first().filter(|(a, _)| run.len() > 1 || groups.contains_key(a)) else {
+            let Some(&(anchor, _)) = run.first().filter(|(a, _)| run.len() > 1 || groups.contains_key(a))
+            else {
                 continue;
             };
             let group = groups.entry(anchor).or_default();
@@ -135,20 +137,22 @@ impl Exact {
                 let key = tables.types.get(id).key;
                 let count = tables.types.count(id).saturating_sub(gone.get(&key).copied().unwrap_or(0));
                 if count > 0 {
-                    group.push(Definition { key, plain: key, count, incomplete: false });
+                    group.push(Definition { key, previous: key, plain: key, count, incomplete: false });
                 }
             }
         }
         for refined in refined {
             for definition in &refined.definitions {
                 let entry = refined.tables.types.get(definition.entry);
-                let Some(group) = groups.get_mut(&definition.anchor).filter(|_| !entry.is_declaration()) else {
+                let Some(group) = groups.get_mut(&definition.anchor).filter(|_| !entry.is_declaration())
+                else {
                     continue;
                 };
                 match group.iter_mut().find(|d| d.key == entry.key) {
                     Some(known) => known.count = known.count.saturating_add(1),
                     None => group.push(Definition {
                         key: entry.key,
+                        previous: definition.previous,
                         plain: definition.plain,
                         count: 1,
                         incomplete: entry.incomplete,

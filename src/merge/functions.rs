@@ -87,7 +87,8 @@ pub fn choose(
 ) -> Chosen {
     let states = tables.funcs.states();
     let groups = groups(tables, symtab);
-    let with_symbol = |i: &u32| states[*i as usize].count() > 0 && group_of(&groups, &states[*i as usize]).is_some();
+    let with_symbol =
+        |i: &u32| states[*i as usize].count() > 0 && group_of(&groups, &states[*i as usize]).is_some();
     let mut order: Vec<u32> = (0..states.len() as u32).filter(with_symbol).collect();
     let rank = |i: &u32| (group_of(&groups, &states[*i as usize]), states[*i as usize].first());
     order.par_sort_unstable_by_key(rank);
@@ -232,7 +233,8 @@ impl<'a> Judge<'_, 'a> {
         if a.prototype == b.prototype {
             return true;
         }
-        let (funcs, compare) = (&self.tables.funcs, Compare { tables: self.tables, resolution: self.resolution });
+        let (funcs, compare) =
+            (&self.tables.funcs, Compare { tables: self.tables, resolution: self.resolution });
         let (pa, pb) = (funcs.params(a), funcs.params(b));
         pa.len() == pb.len()
             && compare.matches(a.returns, b.returns, 0)
@@ -281,7 +283,9 @@ impl Compare<'_, '_> {
         match x.kind {
             Kind::Int => (x.size, x.encoding, x.name) == (y.size, y.encoding, y.name),
             Kind::Float => (x.size, x.name) == (y.size, y.name),
-            Kind::Struct | Kind::Union | Kind::Fwd | Kind::Enum | Kind::Enum64 | Kind::Typedef => x.name == y.name,
+            Kind::Struct | Kind::Union | Kind::Fwd | Kind::Enum | Kind::Enum64 | Kind::Typedef => {
+                x.name == y.name
+            }
             Kind::Array => x.size == y.size && targets(),
             Kind::FuncProto => {
                 let (p, q) = (types.parts(a), types.parts(b));

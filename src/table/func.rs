@@ -1,9 +1,9 @@
 //! States of functions: what each unit says about a function, the same thing said once.
 
+use super::First;
 use super::key::{Key, KeyMap};
 use super::strings::StrId;
 use super::types::{Part, Ref, Renumbering};
-use super::First;
 
 /// What the debugging information of one unit says about a function.
 #[derive(Debug, Clone, Copy)]

@@ -23,7 +23,8 @@ impl Key {
 }
 
 /// Odd constants with about half of their bits set; any such four would do.
-const K: [u64; 4] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0x8cb9_2ba7_2f3d_8dd7, 0xaaaa_aac5_5555_64e1];
+const K: [u64; 4] =
+    [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03, 0x8cb9_2ba7_2f3d_8dd7, 0xaaaa_aac5_5555_64e1];
 
 #[inline(always)]
 fn fold(a: u64, b: u64) -> u64 {

@@ -14,7 +14,7 @@ mod variable;
 pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
 pub use key::{Key, KeyHasher, KeyIdentity, KeyMap};
 pub use strings::{StrId, Strings};
-pub use types::{Anchor, AnchorClass, AnchorId, Entry, EntryId, Part, Ref, TypeTable, Variant};
+pub use types::{Anchor, AnchorClass, Entry, EntryId, Part, Ref, TypeTable, Variant};
 pub use variable::Variable;
 
 /// Where something was met first: the number of its unit, then its place in the unit.

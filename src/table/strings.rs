@@ -60,13 +60,6 @@ impl<'a> Strings<'a> {
         self.strings[id.0 as usize].1
     }
 
-    /// The id of a string, if it is there.
-    pub fn find(&self, string: &[u8]) -> Option<StrId> {
-        let hash = hash_bytes(string);
-        let same = |&i: &u32| *self.strings[i as usize].0 == *string;
-        self.index.find(hash, same).map(|&i| StrId(i))
-    }
-
     /// How many strings there are, the empty one included.
     #[allow(clippy::len_without_is_empty)] // The empty string is always there.
     pub fn len(&self) -> usize {

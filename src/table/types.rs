@@ -1,8 +1,8 @@
 //! Types, each once, and the anchors by which types refer to named structs, unions and enums.
 
+use super::First;
 use super::key::{Key, KeyHasher, KeyMap};
 use super::strings::{StrId, Strings};
-use super::First;
 use crate::btf::Kind;
 
 /// A type of a [`TypeTable`].
@@ -218,13 +218,9 @@ impl TypeTable {
     }
 
     /// How many types there are.
+    #[allow(clippy::len_without_is_empty)] // Nobody asks.
     pub fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// True if there is none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// All types.
@@ -256,7 +252,13 @@ impl TypeTable {
     }
 
     /// The anchor of that class, name and variant.
-    pub fn anchor(&mut self, class: AnchorClass, name: StrId, variant: Variant, strings: &Strings<'_>) -> AnchorId {
+    pub fn anchor(
+        &mut self,
+        class: AnchorClass,
+        name: StrId,
+        variant: Variant,
+        strings: &Strings<'_>,
+    ) -> AnchorId {
         let key = Anchor::key_of(class, strings.hash(name), variant);
         self.insert_anchor(Anchor { key, class, name, variant })
     }

@@ -40,6 +40,19 @@ pub enum Level {
     Hygiene,
 }
 
+impl Level {
+    /// The name of the level in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Container => "container",
+            Level::Records => "records",
+            Level::Resolve => "resolve",
+            Level::Target => "target",
+            Level::Hygiene => "hygiene",
+        }
+    }
+}
+
 /// A set of levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Levels(u8);

@@ -1,0 +1,78 @@
+//! Seeds from fixtures: `seed CORPUS FIXTURE...` writes `CORPUS/{elf,encode,btf}/NAME`.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use btfgen::{Encoder, Image};
+use btfgen_fuzz::{CONTENTS, Input, LOADED, MACHINES, SEPARATOR, jobs};
+use object::Endianness;
+
+/// What is longer than this teaches a fuzzer nothing that a shorter one does not.
+const MAX_BYTES: usize = 64 << 10;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut paths = env::args_os().skip(1).map(PathBuf::from);
+    let corpus = paths.next().ok_or("usage: seed CORPUS FIXTURE...")?;
+    for target in ["elf", "encode", "btf"] {
+        fs::create_dir_all(corpus.join(target))?;
+    }
+    for (number, path) in paths.enumerate() {
+        let name = path.file_name().unwrap_or_default();
+        let save = |target: &str, bytes: &[u8]| match bytes.len() {
+            0..=MAX_BYTES => fs::write(corpus.join(target).join(name), bytes),
+            _ => Ok(()),
+        };
+        save("elf", &fs::read(&path)?)?;
+        // A damaged file is a seed of the first target only.
+        let Ok(image) = Image::open(&path) else { continue };
+        save("encode", &sections(&path, &image, number as u8))?;
+        if let Ok(output) = Encoder::default().jobs(jobs(1)).encode(&image) {
+            save("btf", &output.btf)?;
+        }
+    }
+    Ok(())
+}
+
+/// The sections of a file as input of target `encode`.
+fn sections(path: &Path, image: &Image, number: u8) -> Vec<u8> {
+    let content = |name: &str| image.content_of(name.as_bytes()).unwrap_or_default();
+    let place = |name: &str| image.section(name.as_bytes()).map_or((0, 0), |s| (s.address, s.size));
+    let symbols = renumbered(image, content(".symtab"));
+    let mut input = Input {
+        is_32: image.address_size() == 4,
+        is_big: image.endian() == Endianness::Big,
+        machine: MACHINES.iter().position(|m| *m == image.machine()).unwrap_or(0) as u8,
+        twice: number % 4 == 0,
+        choices: if number % 2 == 0 { 0 } else { number.reverse_bits() },
+        places: [LOADED[0], LOADED[1], ".BTF_ids"].map(place),
+        contents: CONTENTS.map(content),
+    };
+    if let Some(at) = CONTENTS.iter().position(|name| *name == ".symtab") {
+        input.contents[at] = &symbols;
+    }
+    for (part, name) in input.contents.iter().zip(CONTENTS) {
+        if part.windows(SEPARATOR.len()).any(|w| w == SEPARATOR) {
+            eprintln!("{}: {name} holds the separator", path.display());
+        }
+    }
+    input.bytes()
+}
+
+/// A symbol table with the numbers that sections have in [`Input::elf`].
+fn renumbered(image: &Image, table: &[u8]) -> Vec<u8> {
+    let (bytes, at) = if image.address_size() == 4 { (16, 14) } else { (24, 6) };
+    let mut table = table.to_vec();
+    for symbol in table.chunks_exact_mut(bytes) {
+        let field: [u8; 2] = [symbol[at], symbol[at + 1]];
+        let is_big = image.endian() == Endianness::Big;
+        let index = if is_big { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) };
+        let name = image.sections().get(usize::from(index)).map_or(&b""[..], |s| &s.name);
+        let names = LOADED.iter().chain(&CONTENTS);
+        let other = if index == 0 { 0 } else { 2 };
+        let index = names.map(|n| n.as_bytes()).position(|n| n == name).map_or(other, |i| i as u16 + 1);
+        let field = if is_big { index.to_be_bytes() } else { index.to_le_bytes() };
+        symbol[at..at + 2].copy_from_slice(&field);
+    }
+    table
+}
