@@ -26,7 +26,12 @@ pub struct Group<'a> {
     pub is_ambiguous: bool,
     address: u64,
     last: u32,
+    count: u32,
 }
+
+/// Symbols of one name that are kept. Functions of that many copies are ambiguous; looking through all of
+/// them for each would take square time.
+const MAX_SYMBOLS: u32 = 64;
 
 /// One symbol of a function.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +74,7 @@ impl<'a> Symtab<'a> {
         let known = self.index.find(hash, |&i| groups[i as usize].name == base).copied();
         let group = known.unwrap_or_else(|| {
             let i = self.groups.len() as u32;
-            self.groups.push(Group { name: base, is_ambiguous: false, address: 0, last: NONE });
+            self.groups.push(Group { name: base, is_ambiguous: false, address: 0, last: NONE, count: 0 });
             self.index.insert_unique(hash, i, |&i| self::hash(self.groups[i as usize].name));
             i
         });
@@ -80,6 +85,10 @@ impl<'a> Symtab<'a> {
         } else {
             group.is_ambiguous |= group.address != address;
         }
+        if group.count == MAX_SYMBOLS {
+            return;
+        }
+        group.count += 1;
         self.symbols.push(FuncSymbol { name, address, previous: group.last });
         group.last = self.symbols.len() as u32 - 1;
     }

@@ -92,15 +92,14 @@ impl Annotations {
     /// The children of a pointer were all seen. clang writes them from the outside in; the type that a
     /// pointer leads to first is the innermost, so that the chain is built in their order.
     pub(super) fn close_pointer(&mut self, graph: &mut Graph, node: NodeId) {
+        // They were read last.
         let on_this =
             |(what, _): &(Annotated, Annotation)| matches!(what, Annotated::Pointer(n) if *n == node);
-        while let Some(at) = self.hanging.iter().position(on_this) {
-            let (_, tag) = self.hanging.remove(at);
-            if tag.kind == TagKind::Type {
-                let target = graph.node(node).target;
-                let link = type_tag(graph, tag, target);
-                graph.nodes[node.index()].target = link;
-            }
+        let first = self.hanging.iter().rposition(|tag| !on_this(tag)).map_or(0, |i| i + 1);
+        for (_, tag) in self.hanging.drain(first..).filter(|(_, tag)| tag.kind == TagKind::Type) {
+            let target = graph.node(node).target;
+            let link = type_tag(graph, tag, target);
+            graph.nodes[node.index()].target = link;
         }
     }
 
@@ -141,6 +140,7 @@ impl Annotations {
                 Annotated::Pointer(_) => {}
             }
         }
+        graph.sort_func_tags();
         if !options.features.contains(Features::TYPE_TAG) {
             for node in graph.nodes.iter_mut().filter(|n| n.shape == Shape::TypeTag) {
                 node.shape = Shape::Same;

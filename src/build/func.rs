@@ -177,13 +177,13 @@ impl State {
         if uncertain_location(graph, machine, &params) {
             flags.set(FuncFlags::UNCERTAIN_LOCATION);
         }
-        let mut tags = func_tags(graph, index);
-        if let Some((origin, _)) = origin {
-            for tag in func_tags(graph, origin) {
-                if !tags.contains(&tag) {
-                    tags.push(tag);
-                }
-            }
+        let tag = |tag: &super::graph::FuncTag| (tag.value, tag.component);
+        let mut tags: Vec<_> = graph.func_tags(index).iter().map(tag).collect();
+        // clang writes them on the abstract instance only.
+        if tags.is_empty()
+            && let Some((origin, _)) = origin
+        {
+            tags.extend(graph.func_tags(origin).iter().map(tag));
         }
         if true_signature && changed {
             for (param, finding) in params.iter_mut().zip(&findings) {
@@ -340,14 +340,6 @@ fn drop_params(
         i += 1;
         !dropped(i - 1)
     });
-}
-
-fn func_tags(graph: &Graph, func: usize) -> Vec<(NameId, i32)> {
-    if graph.func_tags.is_empty() {
-        return Vec::new();
-    }
-    let of_this = graph.func_tags.iter().filter(|tag| tag.func as usize == func);
-    of_this.map(|tag| (tag.value, tag.component)).collect()
 }
 
 /// The places of all parameters of a unit. What a concrete parameter says also counts for the parameter
@@ -602,7 +594,7 @@ impl Analysis<'_> {
 /// True for a struct behind typedefs and `const`.
 fn is_struct(graph: &Graph, link: Link) -> bool {
     let mut link = link;
-    for _ in 0..graph.nodes.len() {
+    for _ in 0..64 {
         let Some(id) = graph.resolve(link) else { return false };
         match graph.node(id).shape {
             Shape::Typedef | Shape::Const => link = graph.node(id).target,
@@ -626,6 +618,7 @@ fn uncertain_location(graph: &Graph, machine: &Machine, params: &[Resolved]) -> 
 fn is_packed(graph: &Graph, id: NodeId, address_bytes: u8) -> bool {
     let node = graph.node(id);
     let (mut end, mut largest, mut misplaced) = (0u64, 1u64, false);
+    let mut budget = ALIGNMENT_BUDGET;
     for member in graph.parts(node) {
         let bytes = graph.size_of(member.target, address_bytes).unwrap_or(0);
         let bits = if member.bits != 0 { u64::from(member.bits) } else { bytes.saturating_mul(8) };
@@ -633,7 +626,7 @@ fn is_packed(graph: &Graph, id: NodeId, address_bytes: u8) -> bool {
             return false;
         }
         end = end.max(member.value.saturating_add(bits));
-        let natural = alignment(graph, member.target, address_bytes, 0);
+        let natural = alignment(graph, member.target, address_bytes, &mut budget);
         largest = largest.max(natural);
         misplaced |= natural != 1 && member.bits == 0 && (member.value / 8) % natural != 0;
     }
@@ -643,20 +636,22 @@ fn is_packed(graph: &Graph, id: NodeId, address_bytes: u8) -> bool {
     misplaced || !node.size.is_multiple_of(largest)
 }
 
+/// Types that one struct is asked through for its alignment. By value types nest as deep as programmers
+/// write them; damaged input may nest for ever. A stack takes ten times as deep a recursion.
+const ALIGNMENT_BUDGET: u32 = 1000;
+
 /// The natural alignment of a type in bytes.
-fn alignment(graph: &Graph, link: Link, address_bytes: u8, depth: u32) -> u64 {
+fn alignment(graph: &Graph, link: Link, address_bytes: u8, budget: &mut u32) -> u64 {
     let Some(id) = graph.strip(link) else { return 1 };
     let node = graph.node(id);
-    // By value types nest as deep as programmers write them; damaged input may nest for ever.
-    if depth > 64 {
-        return 1;
-    }
+    let Some(left) = budget.checked_sub(1) else { return 1 };
+    *budget = left;
     match node.shape {
         Shape::Ptr => u64::from(address_bytes),
-        Shape::Array => alignment(graph, node.target, address_bytes, depth + 1),
+        Shape::Array => alignment(graph, node.target, address_bytes, budget),
         Shape::Struct | Shape::Union => {
             let parts = graph.parts(node).iter();
-            parts.map(|m| alignment(graph, m.target, address_bytes, depth + 1)).max().unwrap_or(1)
+            parts.map(|m| alignment(graph, m.target, address_bytes, budget)).max().unwrap_or(1)
         }
         Shape::Int | Shape::Float | Shape::Enum => node.size.max(1),
         _ => 1,

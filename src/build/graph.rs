@@ -3,7 +3,7 @@
 //! References are DIE offsets until somebody follows them, because most of them lead forward. The
 //! memory is reused from unit to unit.
 
-use crate::dwarf::{NameId, Value};
+use crate::dwarf::{NameId, UnitHeader, Value};
 
 /// A reference to a type of the unit: nothing, a DIE by its offset in the unit, or a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +28,10 @@ impl Link {
         Link(node.0 | NODE)
     }
 }
+
+/// Typedefs, qualifiers or dimensions in a row beyond which a type has no size: longer chains are rings, or
+/// made to cost time.
+const MAX_CHAIN: u32 = 1024;
 
 /// A type of the unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,6 +171,8 @@ pub(super) struct Variable {
 /// All of a unit that matters.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
+    /// Offset of the unit in `.debug_info`, for errors.
+    pub(super) unit_offset: u64,
     pub(super) nodes: Vec<Node>,
     pub(super) parts: Vec<Part>,
     /// Parts of types that were nested in others.
@@ -183,7 +189,9 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn clear(&mut self, unit_bytes: u32) {
+    pub(super) fn clear(&mut self, unit: &UnitHeader) {
+        self.unit_offset = unit.offset;
+        let unit_bytes = unit.length;
         self.nodes.clear();
         self.parts.clear();
         self.nested.clear();
@@ -237,10 +245,10 @@ impl Graph {
         }
     }
 
-    /// The part that an [`OldBitfield`] is about.
-    pub(super) fn part_mut(&mut self, part: u32) -> &mut Part {
+    /// The part that an [`OldBitfield`] is about; `None` if its struct did not keep its members.
+    pub(super) fn part_mut(&mut self, part: u32) -> Option<&mut Part> {
         let all = if part & NESTED == 0 { &mut self.parts } else { &mut self.nested };
-        &mut all[(part & !NESTED) as usize]
+        all.get_mut((part & !NESTED) as usize)
     }
 
     /// The node that a link leads to; `None` for void and where it leads to no type.
@@ -254,8 +262,7 @@ impl Graph {
     }
 
     fn resolve_same(&self, mut id: NodeId) -> Option<NodeId> {
-        // A chain longer than the graph is a ring.
-        for _ in 0..=self.nodes.len() {
+        for _ in 0..MAX_CHAIN {
             let node = &self.nodes[id.index()];
             match node.shape {
                 Shape::Void => return None,
@@ -287,7 +294,7 @@ impl Graph {
     /// The type behind typedefs and qualifiers; `None` for void.
     pub(super) fn strip(&self, link: Link) -> Option<NodeId> {
         let mut id = self.resolve(link)?;
-        for _ in 0..self.nodes.len() {
+        for _ in 0..MAX_CHAIN {
             let node = &self.nodes[id.index()];
             match node.shape {
                 Shape::Typedef | Shape::Const | Shape::Volatile | Shape::Restrict | Shape::TypeTag => {
@@ -302,7 +309,7 @@ impl Graph {
     /// Bytes of a type; `None` if it has no size. `pointer_bytes` is the size of an address.
     pub(super) fn size_of(&self, link: Link, pointer_bytes: u8) -> Option<u64> {
         let (mut link, mut elements) = (link, 1u64);
-        for _ in 0..=self.nodes.len() {
+        for _ in 0..MAX_CHAIN {
             let node = self.node(self.strip(link)?);
             let bytes = match node.shape {
                 Shape::Ptr => u64::from(pointer_bytes),
@@ -317,6 +324,18 @@ impl Graph {
             return bytes.checked_mul(elements);
         }
         None
+    }
+
+    /// The declaration tags of a subprogram, once [`sort_func_tags`](Self::sort_func_tags) was called.
+    pub(super) fn func_tags(&self, func: usize) -> &[FuncTag] {
+        let start = self.func_tags.partition_point(|tag| (tag.func as usize) < func);
+        let rest = &self.func_tags[start..];
+        &rest[..rest.partition_point(|tag| tag.func as usize == func)]
+    }
+
+    /// Puts the tags of functions in the order of the functions.
+    pub(super) fn sort_func_tags(&mut self) {
+        self.func_tags.sort_by_key(|tag| tag.func);
     }
 
     /// The subprogram whose DIE lies there.

@@ -166,6 +166,11 @@ impl<'a> Interner<'a> {
 
     /// Interns the names of a node, its parts, and of the anchors that they refer to.
     pub(super) fn intern_names(&mut self, graph: &Graph, node: &Node, warnings: &mut Warnings) -> Result<()> {
+        self.intern_node(graph, node, warnings)
+            .map_err(|e| e.in_unit(graph.unit_offset).at_die(graph.unit_offset + u64::from(node.offset)))
+    }
+
+    fn intern_node(&mut self, graph: &Graph, node: &Node, warnings: &mut Warnings) -> Result<()> {
         self.intern(node.name, NameUse::of(node.shape), warnings)?;
         let mut referred = |this: &mut Self, link: Link| match graph.resolve(link).map(|id| graph.node(id)) {
             Some(target) if class_of(target).is_some() => {

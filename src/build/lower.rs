@@ -711,7 +711,7 @@ impl<'l> Lower<'l> {
 
 /// Reads all that a unit holds into `lower`'s graph.
 pub(super) fn lower(unit: &Unit<'_>, layouts: &crate::dwarf::Layouts, mut lower: Lower<'_>) -> Result<()> {
-    lower.graph.clear(unit.header.length);
+    lower.graph.clear(&unit.header);
     lower.annotations.clear();
     crate::dwarf::walk(unit, layouts, &mut lower)?;
     lower.annotations.attach(lower.graph, lower.options, lower.warnings);
@@ -724,7 +724,7 @@ pub(super) fn lower(unit: &Unit<'_>, layouts: &crate::dwarf::Layouts, mut lower:
 fn place_old_bitfields(graph: &mut Graph, unit: &Unit<'_>) {
     for i in 0..graph.old_bitfields.len() {
         let OldBitfield { part, bit_offset, storage_bytes } = graph.old_bitfields[i];
-        let member = *graph.part_mut(part);
+        let Some(&mut member) = graph.part_mut(part) else { continue };
         let storage = match storage_bytes {
             0 => graph.size_of(member.target, unit.header.address_size).unwrap_or(0),
             bytes => bytes,
@@ -735,6 +735,8 @@ fn place_old_bitfields(graph: &mut Graph, unit: &Unit<'_>) {
         } else {
             (storage as i64).wrapping_mul(8).wrapping_sub(bit_offset).wrapping_sub(i64::from(member.bits))
         };
-        graph.part_mut(part).value = member.value.wrapping_add(shift as u64);
+        if let Some(part) = graph.part_mut(part) {
+            part.value = member.value.wrapping_add(shift as u64);
+        }
     }
 }

@@ -96,6 +96,10 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// The unit is damaged, or of a kind that is not supported.
     pub fn unit(&mut self, header: UnitHeader, number: u32) -> Result<()> {
+        self.take_in(header, number).map_err(|e| e.in_unit(header.offset))
+    }
+
+    fn take_in(&mut self, header: UnitHeader, number: u32) -> Result<()> {
         let Some(unit) = self.read(header)? else {
             self.skipped_units += 1;
             return Ok(());

@@ -94,10 +94,15 @@ impl NameId {
     }
 }
 
+/// Bytes of the longest name. The longest ones of C++ templates are far shorter; without a limit, a file
+/// could have every name searched through to its end.
+const MAX_NAME: usize = 256 << 10;
+
 /// The NUL-terminated string at `offset` bytes into `section`, without its NUL.
 pub(crate) fn c_string(section: &[u8], offset: u64) -> Option<&[u8]> {
     let rest = section.get(usize::try_from(offset).ok()?..)?;
-    // Safe Rust's fastest search for one byte in a slice that long is the standard library's own.
+    let rest = &rest[..rest.len().min(MAX_NAME)];
+    // The fastest search for one byte in a slice of that length is the standard library's own.
     std::ffi::CStr::from_bytes_until_nul(rest).ok().map(std::ffi::CStr::to_bytes)
 }
 

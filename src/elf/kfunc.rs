@@ -4,6 +4,8 @@
 //! members and the flags of the set, then id and flags of each member. The members are symbols
 //! `__BTF_ID__func__NAME__N` (`include/linux/btf_ids.h` of the kernel).
 
+use std::ops::Range;
+
 use super::{Image, Symbol};
 use crate::Result;
 
@@ -73,8 +75,11 @@ pub fn kfuncs(image: &Image) -> Result<Vec<Kfunc<'_>>> {
         }
     })?;
     members.sort_unstable();
+    // Sets do not overlap; of two that do, the one that begins later counts.
+    sets.sort_unstable_by_key(|set: &Range<u64>| set.start);
     let member = |&(address, name): &(u64, _)| {
-        sets.iter().find(|set| set.contains(&address))?;
+        let set = sets.partition_point(|set| set.start <= address).checked_sub(1)?;
+        sets.get(set).filter(|set| set.contains(&address))?;
         let flags = KfuncFlags(address.checked_add(4).and_then(word)?);
         Some(Kfunc { name, flags })
     };

@@ -1,5 +1,6 @@
 //! Choosing functions: which become FUNCs, with which prototype, and why the others do not.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
@@ -233,8 +234,8 @@ impl<'a> Judge<'_, 'a> {
         if a.prototype == b.prototype {
             return true;
         }
-        let (funcs, compare) =
-            (&self.tables.funcs, Compare { tables: self.tables, resolution: self.resolution });
+        let (funcs, budget) = (&self.tables.funcs, Cell::new(COMPARE_BUDGET));
+        let compare = Compare { tables: self.tables, resolution: self.resolution, budget };
         let (pa, pb) = (funcs.params(a), funcs.params(b));
         pa.len() == pb.len()
             && compare.matches(a.returns, b.returns, 0)
@@ -246,17 +247,23 @@ impl<'a> Judge<'_, 'a> {
 struct Compare<'c, 'a> {
     tables: &'c Tables<'a>,
     resolution: &'c Resolution,
+    budget: Cell<u32>,
 }
 
 /// Pointers, arrays and function types nest this deep at most in a comparison; deeper ones are equal.
 const MAX_DEPTH: u32 = 64;
 
+/// Pairs of types that are compared for one pair of prototypes; what is left is taken as equal. Prototypes
+/// of kernels take some ten.
+const COMPARE_BUDGET: u32 = 100_000;
+
 impl Compare<'_, '_> {
     fn matches(&self, a: Ref, b: Ref, depth: u32) -> bool {
         let (mut a, mut b) = (self.resolution.entry(a), self.resolution.entry(b));
-        if depth > MAX_DEPTH {
+        let Some(left) = self.budget.get().checked_sub(1).filter(|_| depth <= MAX_DEPTH) else {
             return true;
-        }
+        };
+        self.budget.set(left);
         let types = &self.tables.types;
         loop {
             if a == b {
