@@ -150,6 +150,10 @@ impl<'p> Encoder<'p> {
                 encoded: chosen.encoded,
                 skipped: chosen.skipped.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
             };
+            resolution.find_index(&mut tables);
+            if warnings != Warnings::default() {
+                resolution.fold(&tables);
+            }
             report.split_names.clone_from(&resolution.split_names);
             resolution
         });
@@ -159,6 +163,9 @@ impl<'p> Encoder<'p> {
         }
 
         let order = report.phase("order", true, |_| emit::order(&tables, &resolution, self.options.order));
+        if order.is_empty() {
+            return Err(Error::input("there is nothing to encode: its units hold no type and no function"));
+        }
         let endian = match image.endian() {
             Endianness::Little => btf::Endian::Little,
             Endianness::Big => btf::Endian::Big,
@@ -216,16 +223,16 @@ fn open(image: &Image) -> Result<(Sections<'_>, Vec<UnitHeader>)> {
             Endianness::Big => RunTimeEndian::Big,
         },
     };
-    if sections.info.is_empty() {
-        let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
-                    the file that was not stripped";
-        return Err(Error::input("has no DWARF debugging information (.debug_info)").hint(hint));
-    }
     for name in [b".zdebug_info".as_slice(), b".debug_types"] {
         if image.section(name).is_some() {
             let name = String::from_utf8_lossy(name).into_owned();
             return Err(Error::input(format!("section {name} is not supported yet")));
         }
+    }
+    if sections.info.is_empty() {
+        let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
+                    the file that was not stripped";
+        return Err(Error::input("has no DWARF debugging information (.debug_info)").hint(hint));
     }
     let units = dwarf::list_units(&sections)?;
     Ok((sections, units))
@@ -240,9 +247,12 @@ struct Symbols<'a> {
 impl<'a> Symbols<'a> {
     fn read(image: &'a Image, options: &Options) -> Result<Self> {
         let mut functions = Symtab::default();
+        // Bit 0 of a function's address tells the instruction set (Thumb, microMIPS).
+        let has_modes = matches!(image.machine(), spec::EM_ARM | spec::EM_MIPS);
+        let address_mask = if has_modes { !1 } else { !0 };
         let sections = image.sections();
         image.each_symbol(|symbol| match symbol.kind {
-            SymbolKind::Function => functions.add_function(symbol.name(), symbol.value),
+            SymbolKind::Function => functions.add_function(symbol.name(), symbol.value & address_mask),
             SymbolKind::Object => {
                 let section = sections.get(symbol.section as usize);
                 if section.is_some_and(|s| s.address == symbol.value) {

@@ -40,7 +40,7 @@ fn walk(btf: &Btf<'_>) {
         t.members().for_each(|m| drop(black_box((btf.name(m.name), btf.ty(m.ty)))));
         t.enumerators().for_each(|e| drop(black_box(btf.string(e.name))));
         t.params().for_each(|p| drop(black_box((btf.name(p.name), btf.ty(p.ty)))));
-        t.datasec_entries().for_each(|e| drop(black_box(btf.ty(e.ty))));
+        t.datasec_entries().for_each(|e| drop(black_box(btf.ty(e.var))));
     }
     black_box(btf.string(StrOff(btf.string_end() / 2)));
     for target in [None, Some(KernelVersion::new(5, 4)), Some(KernelVersion::new(7, 2))] {

@@ -241,8 +241,9 @@ impl<'a> Btf<'a> {
         in_base.or_else(|| self.types().find(|t| t.kind() == kind && self.is_named(t.name_off(), name)))
     }
 
-    /// Size of a pointer in bytes, which the format does not record: that of C's `long`, else 8.
-    pub fn pointer_bytes(&self) -> u32 {
+    /// Size of a pointer in bytes, which the format does not record: that of C's `long`. `None` where there
+    /// is no `long`.
+    pub fn pointer_bytes(&self) -> Option<u32> {
         const NAMES: [&[u8]; 6] =
             [b"long int", b"long unsigned int", b"long", b"unsigned long", b"int long", b"unsigned long int"];
         fn long(btf: &Btf<'_>) -> Option<u32> {
@@ -253,7 +254,7 @@ impl<'a> Btf<'a> {
                 found.size_bytes().filter(|size| matches!(size, 4 | 8))
             })
         }
-        long(self).unwrap_or(8)
+        long(self)
     }
 }
 

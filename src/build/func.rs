@@ -312,7 +312,8 @@ impl State {
             value: interner.string(value, NameUse::Text),
             component,
         };
-        let tags: Vec<FuncTag> = self.tags.iter().map(string).collect();
+        let tags: Vec<FuncTag> =
+            self.tags.iter().map(string).filter(|tag| tag.value != StrId::EMPTY).collect();
         let name = interner.string(self.name, NameUse::Identifier);
         let state = FuncState::new(content, prototype, name, returns, self.address, self.flags);
         Ok(interner.tables.funcs.insert(state, params, tags, place))

@@ -255,24 +255,34 @@ impl<'a> Interner<'a> {
         }
         entry.incomplete = self.is_incomplete(entry.target);
         self.parts.clear();
-        let is_composite = matches!(node.shape, Shape::Struct | Shape::Union);
         for part in graph.parts(node) {
             let target = self.reference(graph, part.target, variant, warnings);
-            if is_composite && target == Ref::VOID {
-                warnings.count(Warning::MemberVoid);
-                continue;
-            }
-            let value = match node.shape {
-                Shape::Struct | Shape::Union => offset_word(part.value, part.bits, entry.kind_flag),
-                _ => Some(part.value),
-            };
-            let Some(value) = value else {
-                warnings.count(Warning::MemberOffset);
-                continue;
-            };
-            entry.incomplete |= self.is_incomplete(target);
             let name = self.string(part.name, NameUse::Identifier);
-            self.parts.push(Part { name, target, value });
+            let value = match node.shape {
+                Shape::Struct | Shape::Union if target == Ref::VOID => Err(Warning::MemberVoid),
+                Shape::Struct | Shape::Union => {
+                    member_word(&entry, part.value, part.bits).ok_or(Warning::MemberOffset)
+                }
+                Shape::Enum if name == StrId::EMPTY => Err(Warning::Enumerator),
+                _ => Ok(part.value),
+            };
+            match value {
+                Ok(value) => {
+                    entry.incomplete |= self.is_incomplete(target);
+                    self.parts.push(Part { name, target, value });
+                }
+                Err(warning) => warnings.count(warning),
+            }
+        }
+        // Kernels want members in the order of their offsets; Rust does not.
+        if node.shape == Shape::Struct {
+            let offset = |part: &Part| if entry.kind_flag { part.value & 0xff_ffff } else { part.value };
+            if !self.parts.is_sorted_by_key(offset) {
+                self.parts.sort_by_key(offset);
+            }
+        }
+        if entry.is_void() {
+            warnings.count(Warning::NoType);
         }
         Ok(self.tables.types.insert(entry, self.parts.drain(..)))
     }
@@ -304,10 +314,18 @@ impl<'a> Interner<'a> {
         match class_of(node) {
             Some(class) => {
                 let name = self.string(node.name, NameUse::Identifier);
+                // Its name is there, and empty: nobody can find it by that.
+                if name == StrId::EMPTY {
+                    return Ref::VOID;
+                }
                 let types = &mut self.tables.types;
                 Ref::anchor(types.anchor(class, name, variant(target), &self.tables.strings))
             }
-            None => Ref::entry(self.entries[target.index()]),
+            None => {
+                let entry = self.entries[target.index()];
+                let void = self.tables.types.get(entry).is_void();
+                if void { Ref::VOID } else { Ref::entry(entry) }
+            }
         }
     }
 
@@ -317,6 +335,10 @@ impl<'a> Interner<'a> {
         for tag in &graph.tags {
             let value = self.intern(tag.value, NameUse::Text, warnings)?;
             let target = self.entries[tag.node.index()];
+            if value == StrId::EMPTY {
+                warnings.count(Warning::EmptyTag);
+                continue;
+            }
             if target == UNSET {
                 continue;
             }
@@ -387,10 +409,14 @@ fn fits_32_bits(graph: &Graph, node: &Node) -> bool {
     graph.parts(node).iter().all(|part| range.contains(&(part.value as i64)))
 }
 
-/// The offset word of a member (kernel BTF documentation, `struct btf_member`); `None` if it does not fit.
-fn offset_word(offset_bits: u64, bitfield_bits: u32, kind_flag: bool) -> Option<u64> {
+/// The offset word of a member (kernel BTF documentation, `struct btf_member`); `None` if it does not fit,
+/// or lies where no member of that type can.
+fn member_word(entry: &Entry, offset_bits: u64, bitfield_bits: u32) -> Option<u64> {
     let offset = u32::try_from(offset_bits).ok()?;
-    if !kind_flag {
+    if offset.div_ceil(8) > entry.size || entry.kind == Kind::Union && offset != 0 {
+        return None;
+    }
+    if !entry.kind_flag {
         return Some(u64::from(offset));
     }
     Member::word_with_flag(offset, u8::try_from(bitfield_bits).ok()?).map(u64::from)
@@ -426,9 +452,17 @@ mod tests {
 
     #[test]
     fn offset_words_hold_what_they_can() {
-        assert_eq!(offset_word(1 << 31, 0, false), Some(1 << 31));
-        assert_eq!(offset_word(1 << 32, 0, false), None);
-        assert_eq!(offset_word(0xff_ffff, 3, true), Some(0x03ff_ffff));
-        assert_eq!(offset_word(1 << 24, 0, true), None);
+        let mut entry = Entry::new(Kind::Struct, Key::VOID);
+        entry.size = u32::MAX;
+        assert_eq!(member_word(&entry, 1 << 31, 0), Some(1 << 31));
+        assert_eq!(member_word(&entry, 1 << 32, 0), None);
+        entry.kind_flag = true;
+        assert_eq!(member_word(&entry, 0xff_ffff, 3), Some(0x03ff_ffff));
+        assert_eq!(member_word(&entry, 1 << 24, 0), None);
+        entry.size = 4;
+        assert_eq!(member_word(&entry, 32, 0), Some(32));
+        assert_eq!(member_word(&entry, 33, 0), None);
+        entry.kind = Kind::Union;
+        assert_eq!((member_word(&entry, 0, 1), member_word(&entry, 8, 0)), (Some(1 << 24), None));
     }
 }

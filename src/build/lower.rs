@@ -6,81 +6,17 @@
 use gimli::constants as dw;
 
 use super::Context;
-use super::annotation::{Annotated, Annotations};
+use super::annotation::Annotations;
 use super::graph::{Func, Graph, Link, Node, NodeId, OldBitfield, Param, Part, Shape, Variable};
+use super::scope::{Scope, ScopeKind};
 use super::warning::{Warning, Warnings};
 use crate::Result;
-use crate::btf::{IntEncoding, MAX_VLEN, Member};
+use crate::btf::{IntEncoding, MAX_VLEN};
 use crate::dwarf::{Die, Has, NameId, Slot, Unit, Value, ValueForm, Visitor, first_address};
 use crate::options::{Features, Options};
 
 const LLVM_ANNOTATION: dw::DwTag = dw::DwTag(0x6000);
 const GNU_ANNOTATION: dw::DwTag = dw::DwTag(0x6001);
-
-/// What the children of an open DIE belong to. A plain struct: one is pushed for every tenth DIE, and
-/// copying an enum with fields of many sizes stalls on every copy.
-#[derive(Debug, Clone, Copy)]
-struct Scope {
-    kind: ScopeKind,
-    bitfields: bool,
-    unsorted: bool,
-    /// The node, function or variable.
-    id: u32,
-    /// Where its parts or dimensions begin; of a member its number, of a parameter its component index.
-    start: u32,
-    last_bits: u64,
-    max_bits: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ScopeKind {
-    /// Blocks, namespaces, and whatever else only groups.
-    Other,
-    /// A compilation unit: its variables are global.
-    Root,
-    /// A struct, union or class.
-    Composite,
-    /// Part of the struct that is open at place `start`: a Rust variant.
-    Inside,
-    /// An enum or the parameters of a function type.
-    Parts,
-    /// An array.
-    Array,
-    /// A function with code or an abstract instance.
-    Func,
-    /// Something that annotations may hang on.
-    Pointer,
-    Typedef,
-    Member,
-    Param,
-    Variable,
-}
-
-impl Scope {
-    const OTHER: Scope = Scope::new(ScopeKind::Other, 0, 0);
-
-    #[inline(always)]
-    const fn new(kind: ScopeKind, id: u32, start: u32) -> Scope {
-        Scope { kind, bitfields: false, unsorted: false, id, start, last_bits: 0, max_bits: 0 }
-    }
-
-    fn node(&self) -> NodeId {
-        NodeId(self.id)
-    }
-
-    /// What an annotation in this scope is on.
-    fn annotated(&self) -> Option<Annotated> {
-        match self.kind {
-            ScopeKind::Pointer => Some(Annotated::Pointer(self.node())),
-            ScopeKind::Typedef | ScopeKind::Composite => Some(Annotated::Type(self.node())),
-            ScopeKind::Member => Some(Annotated::Member(self.node(), self.start)),
-            ScopeKind::Func => Some(Annotated::Func(self.id, -1)),
-            ScopeKind::Param => Some(Annotated::Func(self.id, self.start as i32)),
-            ScopeKind::Variable => Some(Annotated::Variable(self.id)),
-            _ => None,
-        }
-    }
-}
 
 /// The visitor that fills the graph.
 pub(super) struct Lower<'l> {
@@ -376,15 +312,10 @@ impl<'l> Lower<'l> {
                 self.old_bitfield(die, index)?;
             }
         }
-        let scope = &mut self.scopes[place];
-        scope.unsorted |= offset < scope.last_bits;
-        scope.bitfields |= bits != 0 || offset % 8 != 0;
-        scope.last_bits = offset;
-        scope.max_bits = offset.max(scope.max_bits);
-        let (id, component) = (scope.id, index - scope.start);
+        let Scope { id, start, .. } = self.scopes[place];
         self.graph.parts.push(Part { name, value: offset, target, bits });
         if die.layout.has_children || has.any(Has::GNU_ANNOTATION) {
-            self.open(die, Scope::new(ScopeKind::Member, id, component))?;
+            self.open(die, Scope::new(ScopeKind::Member, id, index - start))?;
         }
         Ok(())
     }
@@ -421,24 +352,7 @@ impl<'l> Lower<'l> {
         let (node, parts) = (scope.node(), scope.start);
         let graph = &mut *self.graph;
         let size = graph.nodes[node.index()].size;
-        // Up to DWARF 3 offsets are not final yet: no limit is near there.
-        let limit =
-            if scope.bitfields { u64::from(Member::MAX_OFFSET_WITH_FLAG) } else { u64::from(u32::MAX) };
-        if scope.max_bits > limit {
-            let before = graph.parts.len();
-            let start = parts as usize;
-            let kept: Vec<Part> =
-                graph.parts.drain(start..).filter(|p| p.value <= limit && p.bits <= 255).collect();
-            graph.parts.extend(kept);
-            self.warnings.count_many(Warning::MemberOffset, before - graph.parts.len());
-        }
         let count = graph.parts.len() as u32 - parts;
-        if scope.unsorted
-            && graph.nodes[node.index()].shape == Shape::Struct
-            && graph.old_bitfields.is_empty()
-        {
-            graph.parts[parts as usize..].sort_by_key(|p| p.value);
-        }
         let n = &mut graph.nodes[node.index()];
         if count > MAX_VLEN || size > u64::from(u32::MAX) {
             let warning = if count > MAX_VLEN { Warning::TooManyMembers } else { Warning::TooLarge };

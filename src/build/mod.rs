@@ -12,6 +12,7 @@ mod key;
 mod lower;
 mod refine;
 mod registers;
+mod scope;
 mod seen;
 mod variable;
 mod warning;

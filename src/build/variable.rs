@@ -6,7 +6,7 @@ use super::{Builder, key};
 use crate::Result;
 use crate::btf::is_identifier;
 use crate::dwarf::Unit;
-use crate::table::{First, Variable, Variant};
+use crate::table::{First, Ref, Variable, Variant};
 
 /// Prefixes of names that the kernel's own macros make up; no program asks for them.
 const MADE_UP: [&[u8]; 5] = [
@@ -37,7 +37,8 @@ impl Builder<'_> {
             let declared = declared.map(|i| &graph.variables[i]);
             let about = declared.unwrap_or(variable);
             let name = if about.name.is_none() { variable.name } else { about.name };
-            let target = about.target.or(variable.target).unwrap_or(Link::VOID);
+            // An array may be declared without its size.
+            let target = variable.target.or(about.target).unwrap_or(Link::VOID);
             let Some(bytes) = name.find(&unit.sections) else { continue };
             if MADE_UP.iter().any(|prefix| bytes.starts_with(prefix)) || !is_identifier(&bytes) {
                 continue;
@@ -52,6 +53,9 @@ impl Builder<'_> {
             }
             let name = interner.intern(name, NameUse::Identifier, warnings)?;
             let target_ref = interner.reference(graph, target, variant, warnings);
+            if target_ref == Ref::VOID {
+                continue;
+            }
             interner.tables.variables.push(Variable {
                 name,
                 target: target_ref,

@@ -20,6 +20,8 @@ pub enum Warning {
     TooLarge,
     /// An enumerator without name or value was left out.
     Enumerator,
+    /// An array of void, or a declaration or typedef without a name, became void.
+    NoType,
     /// A reference to something that is no type became void.
     DanglingReference,
     /// A tag without text was left out.
@@ -32,7 +34,7 @@ pub enum Warning {
 
 impl Warning {
     /// All reasons.
-    pub const ALL: [Warning; 12] = [
+    pub const ALL: [Warning; 13] = [
         Warning::UnsupportedTag,
         Warning::OddBaseType,
         Warning::MemberLocation,
@@ -41,6 +43,7 @@ impl Warning {
         Warning::TooManyMembers,
         Warning::TooLarge,
         Warning::Enumerator,
+        Warning::NoType,
         Warning::DanglingReference,
         Warning::EmptyTag,
         Warning::NameReplaced,
@@ -58,6 +61,7 @@ impl Warning {
             Warning::TooManyMembers => "too-many-members",
             Warning::TooLarge => "too-large",
             Warning::Enumerator => "enumerator",
+            Warning::NoType => "no-type",
             Warning::DanglingReference => "dangling-reference",
             Warning::EmptyTag => "empty-tag",
             Warning::NameReplaced => "name-replaced",

@@ -80,22 +80,12 @@ pub fn write(
     for (i, &entry) in order.iter().enumerate() {
         ids[entry.0 as usize] = TypeId(i as u32 + 1);
     }
-    let has_array = || order.iter().any(|&id| tables.types.get(id).kind == Kind::Array);
-    // A file that has arrays but no `int` gets one.
-    let made_up = resolution.index.is_none() && has_array();
-    let index = match resolution.index {
-        Some(entry) => ids[entry.0 as usize],
-        None => TypeId(order.len() as u32 + 1),
-    };
+    let index = resolution.index.map_or(TypeId::VOID, |entry| ids[entry.0 as usize]);
     let strings = vec![None; tables.strings.len()];
     let mut output = Output { tables, resolution, ids, strings, index, writer: Writer::new(endian) };
     output.writer.reserve(order.len() * 40, tables.strings.len(), tables.strings.len() * 16);
     for &id in order {
         output.entry(id, options.features.contains(Features::ENUM64))?;
-    }
-    if made_up {
-        let name = output.writer.intern(b"int")?;
-        output.writer.int(name, 4, 32, IntEncoding::SIGNED)?;
     }
     output.writer.finish(options.features.contains(Features::LAYOUT))
 }

@@ -38,6 +38,9 @@ struct Definition {
     plain: Key,
     count: u32,
     incomplete: bool,
+    entry: EntryId,
+    /// Which of the units that were walked again hold it; `None` for those that were not.
+    refined: Option<usize>,
 }
 
 impl Exact {
@@ -51,8 +54,10 @@ impl Exact {
         let before = self.split.usual.len();
         let mut stable = true;
         self.completed.clear();
-        for (&anchor, group) in &self.definitions(tables, refined) {
-            let distinct = settle(group, &mut self.completed);
+        let groups = self.definitions(tables, refined);
+        let binder = Binder { tables, refined };
+        for (&anchor, group) in &groups {
+            let distinct = binder.settle(group, &mut self.completed);
             // Incomplete definitions come and go with what is known of their declarations.
             let complete = || group.iter().filter(|d| !d.incomplete);
             let previous: BTreeSet<Key> = complete().map(|d| d.previous).collect();
@@ -74,7 +79,7 @@ impl Exact {
             self.find_units(tables);
             return !self.units.is_empty() && self.rounds < MAX_ROUNDS;
         }
-        let bound = Binder { tables, refined, split: &self.split }.bind(&self.completed);
+        let bound = binder.bind(&self.completed, &self.split);
         let binds = !bound.is_empty();
         if let Some(level) = self.split.levels.last_mut() {
             level.bound = bound;
@@ -137,11 +142,19 @@ impl Exact {
                 let key = tables.types.get(id).key;
                 let count = tables.types.count(id).saturating_sub(gone.get(&key).copied().unwrap_or(0));
                 if count > 0 {
-                    group.push(Definition { key, previous: key, plain: key, count, incomplete: false });
+                    group.push(Definition {
+                        key,
+                        previous: key,
+                        plain: key,
+                        count,
+                        incomplete: false,
+                        entry: id,
+                        refined: None,
+                    });
                 }
             }
         }
-        for refined in refined {
+        for (i, refined) in refined.iter().enumerate() {
             for definition in &refined.definitions {
                 let entry = refined.tables.types.get(definition.entry);
                 let Some(group) = groups.get_mut(&definition.anchor).filter(|_| !entry.is_declaration())
@@ -156,6 +169,8 @@ impl Exact {
                         plain: definition.plain,
                         count: 1,
                         incomplete: entry.incomplete,
+                        entry: definition.entry,
+                        refined: Some(i),
                     }),
                 }
             }
@@ -218,22 +233,6 @@ fn first_definitions(tables: &Tables<'_>) -> Vec<(Key, EntryId)> {
     named
 }
 
-/// The definitions of one name that are really different; notes which incomplete ones are completed.
-fn settle(group: &[Definition], completed: &mut KeyMap<Key>) -> Vec<Definition> {
-    let mut distinct = Vec::with_capacity(group.len());
-    for definition in group {
-        if definition.incomplete {
-            let mut equal = group.iter().filter(|d| !d.incomplete && d.plain == definition.plain);
-            if let (Some(only), None) = (equal.next(), equal.next()) {
-                completed.insert(definition.key, only.key);
-                continue;
-            }
-        }
-        distinct.push(*definition);
-    }
-    distinct
-}
-
 /// Finds out which definition a unit means where it only declares a name.
 ///
 /// If a struct of the unit is equal to a complete one of another but for the declaration, then it means
@@ -241,13 +240,47 @@ fn settle(group: &[Definition], completed: &mut KeyMap<Key>) -> Vec<Definition> 
 struct Binder<'b, 'a> {
     tables: &'b Tables<'a>,
     refined: &'b [Refined<'a>],
-    split: &'b Split,
 }
 
 type Bound = HashMap<(u32, Key), Option<Key>>;
 
 impl<'a> Binder<'_, 'a> {
-    fn bind(&self, completed: &KeyMap<Key>) -> HashMap<(u32, Key), Key> {
+    /// The definitions of one name that are really different; notes which incomplete ones are completed.
+    ///
+    /// An incomplete definition stands for the complete one that is equal to it but for the declaration;
+    /// of several for the one that is used most.
+    fn settle(&self, group: &[Definition], completed: &mut KeyMap<Key>) -> Vec<Definition> {
+        let mut distinct = Vec::with_capacity(group.len());
+        for definition in group {
+            let equal =
+                |d: &&Definition| !d.incomplete && d.plain == definition.plain && self.equal(definition, d);
+            let complete = || group.iter().filter(equal).max_by_key(|d| (d.count, d.key));
+            match definition.incomplete.then(complete).flatten() {
+                Some(complete) => {
+                    completed.insert(definition.key, complete.key);
+                }
+                None => distinct.push(*definition),
+            }
+        }
+        distinct
+    }
+
+    fn tables_of(&self, definition: &Definition) -> &Tables<'a> {
+        let refined = definition.refined.and_then(|i| self.refined.get(i));
+        refined.map_or(self.tables, |refined| &refined.tables)
+    }
+
+    /// True if two definitions with the same plain key differ only in what `a` declares.
+    fn equal(&self, a: &Definition, b: &Definition) -> bool {
+        let mut equal = true;
+        let pair = (a.entry, b.entry);
+        compare(self.tables_of(a), self.tables_of(b), pair, |p, q| {
+            equal &= p.variant == Variant::Declared || p.variant == q.variant;
+        });
+        equal
+    }
+
+    fn bind(&self, completed: &KeyMap<Key>, split: &Split) -> HashMap<(u32, Key), Key> {
         let mut bound = Bound::new();
         for refined in self.refined {
             for definition in &refined.definitions {
@@ -255,8 +288,12 @@ impl<'a> Binder<'_, 'a> {
                 if let Some(complete) = completed.get(&entry.key)
                     && let Some((other, complete)) = self.find(*complete)
                 {
-                    let pair = (definition.entry, complete);
-                    Self::compare(self, definition.unit, &refined.tables, other, pair, &mut bound);
+                    let (unit, tables) = (definition.unit, &refined.tables);
+                    compare(tables, other, (definition.entry, complete), |p, q| {
+                        if p.variant == Variant::Declared {
+                            note(unit, tables, split, p, q.variant, &mut bound);
+                        }
+                    });
                 }
             }
         }
@@ -267,47 +304,43 @@ impl<'a> Binder<'_, 'a> {
         let tables = self.refined.iter().map(|r| &r.tables).chain([self.tables]);
         tables.into_iter().find_map(|tables| Some((tables, tables.types.find(key)?)))
     }
+}
 
-    /// Walks over an incomplete type and its complete twin side by side.
-    fn compare(
-        &self,
-        unit: u32,
-        a: &Tables<'_>,
-        b: &Tables<'_>,
-        pair: (EntryId, EntryId),
-        bound: &mut Bound,
-    ) {
-        let (mut stack, mut seen) = (vec![pair], BTreeSet::new());
-        while let Some((x, y)) = stack.pop() {
-            if !seen.insert((x, y)) {
-                continue;
-            }
-            let (parts_a, parts_b) = (a.types.parts(x).iter(), b.types.parts(y).iter());
-            let refs = parts_a.zip(parts_b).map(|(p, q)| (p.target, q.target));
-            for (p, q) in refs.chain([(a.types.get(x).target, b.types.get(y).target)]) {
-                match (p.as_anchor(), q.as_anchor()) {
-                    (Some(p), Some(q)) => {
-                        let (p, q) = (a.types.anchors()[p.0 as usize], b.types.anchors()[q.0 as usize]);
-                        if p.variant == Variant::Declared {
-                            self.note(unit, a, p, q.variant, bound);
-                        }
-                    }
-                    _ => stack.extend(p.as_entry().zip(q.as_entry())),
+/// Walks over two types with the same plain key side by side, and shows `visit` each pair of anchors.
+fn compare(
+    a: &Tables<'_>,
+    b: &Tables<'_>,
+    pair: (EntryId, EntryId),
+    mut visit: impl FnMut(&Anchor, &Anchor),
+) {
+    let (mut stack, mut seen) = (vec![pair], BTreeSet::new());
+    while let Some((x, y)) = stack.pop() {
+        if !seen.insert((x, y)) {
+            continue;
+        }
+        let (parts_a, parts_b) = (a.types.parts(x).iter(), b.types.parts(y).iter());
+        let refs = parts_a.zip(parts_b).map(|(p, q)| (p.target, q.target));
+        for (p, q) in refs.chain([(a.types.get(x).target, b.types.get(y).target)]) {
+            match (p.as_anchor(), q.as_anchor()) {
+                (Some(p), Some(q)) => {
+                    visit(&a.types.anchors()[p.0 as usize], &b.types.anchors()[q.0 as usize]);
                 }
+                _ => stack.extend(p.as_entry().zip(q.as_entry())),
             }
         }
     }
+}
 
-    fn note(&self, unit: u32, tables: &Tables<'_>, declared: Anchor, means: Variant, bound: &mut Bound) {
-        let name = Anchor::key_of(declared.class, tables.strings.hash(declared.name), Variant::Usual);
-        let key = match means {
-            Variant::Usual => self.split.usual.get(&name).copied(),
-            Variant::Exact(key) => Some(key),
-            Variant::Declared => None,
-        };
-        let known = bound.entry((unit, name)).or_insert(key);
-        if *known != key {
-            *known = None;
-        }
+/// Notes what a unit means by a name that it only declares; two things are none.
+fn note(unit: u32, tables: &Tables<'_>, split: &Split, declared: &Anchor, means: Variant, bound: &mut Bound) {
+    let name = Anchor::key_of(declared.class, tables.strings.hash(declared.name), Variant::Usual);
+    let key = match means {
+        Variant::Usual => split.usual.get(&name).copied(),
+        Variant::Exact(key) => Some(key),
+        Variant::Declared => None,
+    };
+    let known = bound.entry((unit, name)).or_insert(key);
+    if *known != key {
+        *known = None;
     }
 }

@@ -134,7 +134,7 @@ pub fn choose(
 fn groups(tables: &Tables<'_>, symtab: &Symtab<'_>) -> Vec<Option<u32>> {
     let mut groups = vec![None; tables.strings.len()];
     let mut known = vec![false; tables.strings.len()];
-    for state in tables.funcs.states() {
+    for state in tables.funcs.states().iter().filter(|state| state.name != StrId::EMPTY) {
         let i = state.name.0 as usize;
         if !std::mem::replace(&mut known[i], true) {
             groups[i] = symtab.find(tables.strings.get(state.name));

@@ -1,14 +1,16 @@
 //! Anchors find their definitions; what is left over is dropped.
 
 use super::exact::{Variants, anchor_of};
-use crate::btf::Kind;
-use crate::table::{Anchor, EntryId, Key, KeyMap, Ref, Tables, Variant};
+use crate::btf::{IntEncoding, Kind};
+use crate::table::{Anchor, Entry, EntryId, First, Key, KeyHasher, KeyMap, Ref, Tables, Variant};
 
 /// What every anchor stands for, and which entries are part of the output.
 #[derive(Debug)]
 pub struct Resolution {
     anchors: Vec<Option<EntryId>>,
     alive: Vec<bool>,
+    /// By entry, the one that stands for it; empty while every one stands for itself.
+    folded: Vec<EntryId>,
     /// Names that have several definitions, sorted.
     pub split_names: Vec<String>,
     /// The integer that arrays are indexed by.
@@ -19,7 +21,8 @@ impl Resolution {
     /// Resolves all anchors of `tables`.
     pub fn new(tables: &Tables<'_>, variants: &Variants) -> Resolution {
         let types = &tables.types;
-        let mut alive: Vec<bool> = types.ids().map(|id| types.count(id) > 0).collect();
+        let mut alive: Vec<bool> =
+            types.ids().map(|id| types.count(id) > 0 && !types.get(id).is_void()).collect();
         for incomplete in variants.completed.keys() {
             if let Some(id) = types.find(*incomplete) {
                 alive[id.0 as usize] = false;
@@ -73,21 +76,90 @@ impl Resolution {
         revive_declarations(tables, &anchors, &mut alive);
         split_names.sort();
         split_names.dedup();
+        Resolution { anchors, alive, folded: Vec::new(), split_names, index: None }
+    }
+
+    /// Finds the integer that arrays are indexed by: the first `int` of the input. A file that has arrays but
+    /// no `int` gets one.
+    pub fn find_index(&mut self, tables: &mut Tables<'_>) {
+        let types = &tables.types;
+        let alive = |id: &EntryId| self.is_alive(*id);
         let is_index = |id: &EntryId| {
             let entry = types.get(*id);
-            entry.kind == Kind::Int && tables.strings.get(entry.name) == b"int" && alive[id.0 as usize]
+            entry.kind == Kind::Int && tables.strings.get(entry.name) == b"int"
         };
-        let index = types.ids().filter(is_index).min_by_key(|&id| types.first(id));
-        Resolution { anchors, alive, split_names, index }
+        let found = types.ids().filter(alive).filter(is_index).min_by_key(|&id| types.first(id));
+        let missing =
+            found.is_none() && types.ids().filter(alive).any(|id| types.get(id).kind == Kind::Array);
+        self.index = found;
+        if missing {
+            let mut entry = Entry::new(Kind::Int, KeyHasher::new(0x600).finish());
+            entry.name = tables.strings.intern(b"int".as_slice().into());
+            (entry.size, entry.encoding) = (4, u32::from(IntEncoding::SIGNED.0));
+            let id = tables.types.insert(entry, []);
+            tables.types.occur(id, First::NEVER, 1);
+            self.index = Some(id);
+        }
     }
 
     /// The type that a reference means; `None` for void.
     #[inline]
     pub fn entry(&self, reference: Ref) -> Option<EntryId> {
-        match reference.as_anchor() {
+        let entry = match reference.as_anchor() {
             Some(anchor) => self.anchors.get(anchor.0 as usize).copied().flatten(),
             None => reference.as_entry(),
+        };
+        entry.map(|id| self.folded.get(id.0 as usize).copied().unwrap_or(id))
+    }
+
+    /// Makes one of entries that have become equal, because what told them apart could not be expressed.
+    /// Different keys mean different types only as far as all of a type is written.
+    pub fn fold(&mut self, tables: &Tables<'_>) {
+        let types = &tables.types;
+        self.folded = types.ids().collect();
+        loop {
+            let mut first: KeyMap<EntryId> = KeyMap::default();
+            let mut changed = false;
+            for id in types.ids() {
+                let entry = types.get(id);
+                let unique = matches!(entry.kind, Kind::Func | Kind::Var | Kind::Datasec);
+                if unique || !self.is_alive(id) {
+                    continue;
+                }
+                let known = *first.entry(self.written(tables, id)).or_insert(id);
+                if known != id {
+                    self.folded[id.0 as usize] = known;
+                    self.alive.resize(types.len(), true);
+                    self.alive[id.0 as usize] = false;
+                    changed = true;
+                }
+            }
+            if !changed {
+                break;
+            }
         }
+        // What stands for an entry may itself have been folded later.
+        for i in 0..self.folded.len() {
+            let mut id = self.folded[i];
+            while self.folded[id.0 as usize] != id {
+                id = self.folded[id.0 as usize];
+            }
+            self.folded[i] = id;
+        }
+    }
+
+    /// The key of an entry as it will be written.
+    fn written(&self, tables: &Tables<'_>, id: EntryId) -> Key {
+        let entry = tables.types.get(id);
+        let number = |reference| self.entry(reference).map_or(0, |id| u64::from(id.0) + 1);
+        let mut hasher = KeyHasher::new(entry.kind as u64 | u64::from(entry.kind_flag) << 8);
+        hasher.pair(u64::from(entry.name.0), u64::from(entry.size) << 32 | u64::from(entry.encoding));
+        hasher.pair(number(entry.target), u64::from(entry.part_count()));
+        for part in tables.types.parts(id) {
+            hasher.pair(u64::from(part.name.0), part.value);
+            hasher.pair(number(part.target), 0);
+        }
+        hasher.finish()
     }
 
     /// True if an entry is part of the output. Entries made after the resolution are.

@@ -353,6 +353,16 @@ impl Entry {
         }
     }
 
+    /// True for what no kernel accepts, and what therefore counts as void: an array of void, and what needs
+    /// a name and has none.
+    pub fn is_void(&self) -> bool {
+        match self.kind {
+            Kind::Array => self.target == Ref::VOID,
+            Kind::Fwd | Kind::Typedef | Kind::TypeTag | Kind::DeclTag => self.name == StrId::EMPTY,
+            _ => false,
+        }
+    }
+
     /// How many members, enumerators or parameters it has.
     pub fn part_count(&self) -> u32 {
         self.part_count

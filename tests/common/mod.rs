@@ -7,6 +7,7 @@
 
 pub mod dwarf;
 pub mod model;
+pub mod oracles;
 pub mod render;
 
 use std::io::Write;

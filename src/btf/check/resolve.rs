@@ -56,7 +56,8 @@ pub(super) fn resolve(btf: &Btf<'_>, names: &Names<'_>, report: &mut Report) {
         btf,
         names,
         links: vec![0; own],
-        pointer_bytes: btf.pointer_bytes(),
+        // Where nothing tells, the smaller size: it breaks no rule that the larger one keeps.
+        pointer_bytes: btf.pointer_bytes().unwrap_or(4),
         shapes: vec![Shape::default(); btf.len() as usize],
         unnamed: vec![0; btf.len() as usize],
         path: Vec::new(),

@@ -1,0 +1,289 @@
+//! Laws of the output: the same bytes however many workers take the units in whatever order, sound by the
+//! kernel's rules, the same types in either order.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod common;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use btfgen::btf::{self, Btf, CheckOptions, Endian, Kind, Levels, Type, TypeId};
+use btfgen::{ErrorKind, Features, Options, Order};
+use common::render::{missing, render};
+use common::{Model, by_first, each, each_path, encode, encode_with, options, root};
+
+/// Options that change what is written.
+fn settings() -> Vec<(&'static str, Options)> {
+    let with = |features: Features| options(|o| o.features = o.features.with(features));
+    vec![
+        ("default", Options::default()),
+        ("by first occurrence", by_first()),
+        ("flat arrays", options(|o| o.flat_arrays = true)),
+        ("no features", options(|o| o.features = Features::NONE)),
+        ("all variables", with(Features::GLOBAL_VAR)),
+        ("layout", with(Features::LAYOUT)),
+        ("attributes", with(Features::ATTRIBUTES)),
+        ("true signature", with(Features::TRUE_SIGNATURE)),
+        ("all prototypes", options(|o| o.features = o.features.without(Features::CONSISTENT_FUNC))),
+    ]
+}
+
+const PROGRAMS: [&str; 18] = [
+    "base_types",
+    "modifiers",
+    "arrays",
+    "structs",
+    "bitfields",
+    "enums",
+    "protos",
+    "functions",
+    "percpu",
+    "units",
+    "kfuncs",
+    "asm",
+    "atomic",
+    "complex",
+    "nested",
+    "bit_int",
+    "tags",
+    "all",
+];
+
+/// Encodes `path` and everything about it that must not matter; gives the bytes.
+fn same_bytes(path: &Path, options: &Options, jobs: &[usize], seeds: &[u64]) -> Vec<u8> {
+    let bytes = encode_with(path, options, 1).unwrap().btf;
+    assert_eq!(encode_with(path, options, 1).unwrap().btf, bytes, "{}: encoded twice", path.display());
+    for &jobs in jobs {
+        let again = encode_with(path, options, jobs).unwrap().btf;
+        assert!(again == bytes, "{}: -j {jobs} gives other bytes", path.display());
+    }
+    for &seed in seeds {
+        let mut shuffled = options.clone();
+        shuffled.shuffle = Some(seed);
+        for jobs in [1, 3] {
+            let again = encode_with(path, &shuffled, jobs).unwrap().btf;
+            assert!(again == bytes, "{}: shuffled by {seed}, -j {jobs}: other bytes", path.display());
+        }
+    }
+    bytes
+}
+
+#[test]
+fn the_same_bytes_for_every_number_of_workers_and_every_order_of_units() {
+    for program in ["all", "units", "tags"] {
+        each_path(program, |_, path| {
+            same_bytes(path, &Options::default(), &[2, 3, 8, 64], &[0, 1, 0xdead_beef]);
+            same_bytes(path, &by_first(), &[3], &[1]);
+        });
+    }
+}
+
+#[test]
+fn the_demo_gives_the_same_bytes_with_every_setting() {
+    let demo = root().join("testdata/small/demo.elf");
+    let mut outputs = HashSet::new();
+    for (name, options) in settings() {
+        let bytes = same_bytes(&demo, &options, &[2, 3, 8, 64], &(0..10).collect::<Vec<_>>());
+        assert!(outputs.insert(bytes), "{name} makes no difference");
+    }
+}
+
+/// Asserts that no rule is broken, at any level.
+#[track_caller]
+fn sound(bytes: &[u8], what: &str, sorted_names: bool) {
+    let parsed = Btf::parse(bytes).unwrap();
+    let mut options = CheckOptions { levels: Levels::ALL, sorted_names, ..CheckOptions::default() };
+    if parsed.header().layout.len > 0 {
+        // Only the newest kernels read it.
+        options.target = None;
+    }
+    let violations: Vec<_> = btf::check(&parsed, &options).iter().map(ToString::to_string).collect();
+    assert!(violations.is_empty(), "{what}: {violations:#?}");
+}
+
+#[test]
+fn the_output_breaks_no_rule() {
+    for program in PROGRAMS {
+        each_path(program, |_, path| {
+            for (name, options) in settings() {
+                let bytes = encode_with(path, &options, 1).unwrap().btf;
+                sound(&bytes, name, options.order == Order::Name);
+            }
+        });
+    }
+}
+
+/// What the check calls sorted, and that equal names are ordered by content only, said once more.
+#[test]
+fn types_come_in_the_order_of_their_names() {
+    for program in PROGRAMS {
+        each(program, |_, m| {
+            let names: Vec<_> = m.btf.types().map(|t| t.name().to_vec()).collect();
+            assert!(names.is_sorted(), "names do not ascend");
+        });
+    }
+}
+
+#[test]
+fn either_order_holds_the_same_types() {
+    for program in PROGRAMS {
+        each_path(program, |_, path| {
+            let by_name = encode(path).unwrap().btf;
+            let by_first = encode_with(path, &by_first(), 1).unwrap().btf;
+            assert_eq!(by_name.len(), by_first.len());
+            let (a, b) = (render(&Btf::parse(&by_name).unwrap()), render(&Btf::parse(&by_first).unwrap()));
+            assert_eq!(missing(&a, &b), Vec::<String>::new());
+            assert_eq!(missing(&b, &a), Vec::<String>::new());
+        });
+    }
+}
+
+/// No record twice: with all references by content.
+#[test]
+fn no_type_is_there_twice() {
+    each("all", |_, m| {
+        let mut seen = HashSet::new();
+        // By their bytes: references are ids, so a pair that differs only in ids of equal types shows in
+        // the types it refers to.
+        for ty in m.btf.types().filter(|t| !matches!(t.kind(), Kind::Var | Kind::Func)) {
+            assert!(
+                seen.insert(ty.bytes().to_vec()),
+                "[{}] {} '{}' twice",
+                ty.id(),
+                ty.kind(),
+                m.spell(ty.id())
+            );
+        }
+    });
+}
+
+/// References lead to types, and every variable lies in a section.
+#[test]
+fn references_lead_somewhere() {
+    let references = |ty: &Type<'_>| -> Vec<TypeId> {
+        let array = ty.array().map(|a| [a.element, a.index]);
+        ty.target()
+            .into_iter()
+            .chain(array.into_iter().flatten())
+            .chain(ty.members().map(|m| m.ty))
+            .chain(ty.params().map(|p| p.ty))
+            .chain(ty.datasec_entries().map(|e| e.var))
+            .collect()
+    };
+    each("all", |_, m| {
+        // All of them exist.
+        for ty in m.btf.types() {
+            for id in references(&ty) {
+                assert!(id == TypeId::VOID || m.btf.ty(id).is_some(), "[{}] refers to {id}", ty.id());
+            }
+        }
+        // A variable is there for a section.
+        let referred: HashSet<_> = m.btf.types().flat_map(|t| references(&t)).collect();
+        for ty in m.btf.types().filter(|t| t.kind() == Kind::Var) {
+            assert!(referred.contains(&ty.id()), "[{}] VAR in no DATASEC", ty.id());
+        }
+    });
+}
+
+#[test]
+fn the_header_is_what_every_kernel_reads() {
+    each_path("all", |v, path| {
+        let bytes = encode(path).unwrap().btf;
+        let magic = if v.big_endian { [0xeb, 0x9f] } else { [0x9f, 0xeb] };
+        assert_eq!(bytes[..4], [magic[0], magic[1], 1, 0]);
+        let parsed = Btf::parse(&bytes).unwrap();
+        assert_eq!(parsed.endian(), if v.big_endian { Endian::Big } else { Endian::Little });
+        let header = *parsed.header();
+        assert_eq!(header.header_bytes, 24);
+        // Types, then strings, and nothing else.
+        assert_eq!((header.types.off, header.strings.off), (0, header.types.len));
+        assert_eq!(24 + header.types.len + header.strings.len, bytes.len() as u32);
+
+        let layout = options(|o| o.features = o.features.with(Features::LAYOUT));
+        let with_layout = encode_with(path, &layout, 1).unwrap().btf;
+        let parsed = Btf::parse(&with_layout).unwrap();
+        assert_eq!(parsed.header().header_bytes, 32);
+        assert!(parsed.header().layout.len >= 20 * 4);
+        assert_eq!(render(&parsed), render(&Btf::parse(&bytes).unwrap()));
+    });
+}
+
+/// Every string is used, and there once.
+#[test]
+fn strings_are_there_once_and_used() {
+    each("all", |_, m| {
+        let mut used = HashSet::from([0]);
+        for ty in m.btf.types() {
+            used.insert(ty.name_off().0);
+            used.extend(ty.members().map(|x| x.name.0));
+            used.extend(ty.params().map(|x| x.name.0));
+            used.extend(ty.enumerators().map(|x| x.name.0));
+        }
+        let start = 24 + m.btf.header().strings.off as usize;
+        let strings = &m.btf.data()[start..];
+        let (mut at, mut seen) = (0, HashSet::new());
+        for string in strings.split_inclusive(|&b| b == 0) {
+            assert!(used.contains(&at), "nobody uses {:?}", String::from_utf8_lossy(string));
+            assert!(seen.insert(string), "twice: {:?}", String::from_utf8_lossy(string));
+            at += string.len() as u32;
+        }
+    });
+}
+
+/// What the report counts is what is there.
+#[test]
+fn the_report_agrees_with_the_output() {
+    for program in PROGRAMS {
+        each_path(program, |_, path| {
+            for jobs in [1, 3] {
+                let output = encode_with(path, &Options::default(), jobs).unwrap();
+                let report = &output.report;
+                let m = Model::new(&output.btf);
+                for (kind, count) in m.counts() {
+                    let told = report.types_out.get(kind.name()).copied().unwrap_or(0);
+                    assert_eq!(told, count as u64, "{kind}");
+                }
+                assert_eq!(report.output_bytes, output.btf.len() as u64);
+                let count = |kind| m.counts().iter().find(|c| c.0 == kind).unwrap().1 as u64;
+                assert_eq!(report.functions.encoded, count(Kind::Func));
+                assert_eq!(report.variables.encoded, count(Kind::Var));
+                for outcome in [&report.functions, &report.variables, &report.kfuncs] {
+                    assert!(outcome.encoded <= outcome.found, "{outcome:?}");
+                }
+                for outcome in [&report.functions, &report.variables] {
+                    let skipped: u64 = outcome.skipped.values().sum();
+                    assert_eq!(outcome.encoded + skipped, outcome.found, "{outcome:?}");
+                }
+                assert_eq!(report.jobs, jobs);
+                assert!(report.units > 0 && report.debug_info_bytes > 0 && !report.phases.is_empty());
+            }
+        });
+    }
+}
+
+#[test]
+fn languages_can_be_left_out() {
+    // DW_LANG_C11 and others of C; assembler is 0x8001.
+    const C: [u16; 6] = [0x0001, 0x0002, 0x000c, 0x001d, 0x002c, 0x003e];
+    let without_c = options(|o| o.lang_exclude = C.to_vec());
+    let without_assembler = options(|o| o.lang_exclude = vec![0x8001]);
+    each_path("asm", |v, path| {
+        let output = encode_with(path, &without_assembler, 1).unwrap();
+        let m = Model::new(&output.btf);
+        assert_eq!(m.count(Kind::Func, "asm_caller"), 1);
+        assert_eq!(m.count(Kind::Func, "asm_global"), 0);
+        assert_eq!((output.report.units, output.report.units_skipped), (2, 1));
+        // clang's assembler describes nothing but labels, and of nothing no BTF is made.
+        if v.is_clang() {
+            let error = encode_with(path, &without_c, 1).map(|_| ()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Input);
+            assert!(!error.to_string().contains("defect"), "{error}");
+            return;
+        }
+        let output = encode_with(path, &without_c, 1).unwrap();
+        let m = Model::new(&output.btf);
+        assert_eq!(m.count(Kind::Func, "asm_caller"), 0);
+        assert_eq!(m.count(Kind::Func, "asm_global"), 1);
+        assert_eq!(output.report.units_skipped, 1);
+    });
+}
