@@ -124,7 +124,7 @@ impl<'p> Encoder<'p> {
         })?;
 
         // The choice: from here on the table holds all that is written, and no reference is by name.
-        let resolution = report.phase("choose", false, |report| {
+        let mut resolution = report.phase("choose", false, |report| {
             let mut resolution = Resolution::new(&tables, &variants);
             let features = self.options.features;
             let chosen = functions::choose(
@@ -151,18 +151,36 @@ impl<'p> Encoder<'p> {
                 skipped: chosen.skipped.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
             };
             resolution.find_index(&mut tables);
-            if warnings != Warnings::default() {
-                resolution.fold(&tables);
-            }
             report.split_names.clone_from(&resolution.split_names);
             resolution
         });
-        count_types(&mut report, &tables, &resolution);
         for warning in Warning::ALL {
             report.warnings.insert(warning.code(), warnings.get(warning));
         }
 
-        let order = report.phase("order", true, |_| emit::order(&tables, &resolution, self.options.order));
+        let mut btf = self.write(image, &tables, &resolution, &mut report)?;
+        if report.violations.contains_key(Level::Hygiene.name()) {
+            // What told two types apart could not be written: now they are one.
+            resolution.fold(&tables);
+            btf = self.write(image, &tables, &resolution, &mut report)?;
+        }
+        count_types(&mut report, &tables, &resolution);
+        report.output_bytes = btf.len() as u64;
+        // The tables go with the process; freeing them one by one would take longer than writing them.
+        std::mem::forget((tables, resolution));
+        Ok(Output { btf, report })
+    }
+
+    /// The last stages: from here on there are only bytes, in an order that content decides, which every
+    /// kernel accepts.
+    fn write(
+        &self,
+        image: &Image,
+        tables: &Tables<'_>,
+        resolution: &Resolution,
+        report: &mut Report,
+    ) -> Result<Vec<u8>> {
+        let order = report.phase("order", true, |_| emit::order(tables, resolution, self.options.order));
         if order.is_empty() {
             return Err(Error::input("there is nothing to encode: its units hold no type and no function"));
         }
@@ -170,13 +188,10 @@ impl<'p> Encoder<'p> {
             Endianness::Little => btf::Endian::Little,
             Endianness::Big => btf::Endian::Big,
         };
-        let btf = report
-            .phase("write", false, |_| emit::write(&tables, &resolution, &order, &self.options, endian))?;
-        report.output_bytes = btf.len() as u64;
+        let write = |_: &mut Report| emit::write(tables, resolution, &order, &self.options, endian);
+        let btf = report.phase("write", false, write)?;
         report.phase("check", true, |report| check(&btf, report))?;
-        // The tables go with the process; freeing them one by one would take longer than writing them.
-        std::mem::forget((tables, order, resolution));
-        Ok(Output { btf, report })
+        Ok(btf)
     }
 
     fn walk<'a>(
@@ -361,6 +376,7 @@ fn check(btf: &[u8], report: &mut Report) -> Result<()> {
         || check(Levels::NONE.with(Level::Resolve)),
     );
     found.extend(resolve);
+    report.violations.clear();
     for violation in found {
         if matches!(violation.level, Level::Container | Level::Records) {
             return Err(own_fault(violation.to_string()));
