@@ -8,7 +8,7 @@ use object::elf as spec;
 use rayon::prelude::*;
 
 use crate::btf::{self, Btf, CheckOptions, Level, Levels};
-use crate::build::{Builder, Built, Context, Machine, Refined, Warning, Warnings};
+use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
 use crate::dwarf::{self, Sections, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
 use crate::merge::emit;
@@ -20,7 +20,7 @@ use crate::options::{Features, Jobs, Options};
 use crate::pool;
 use crate::report::{Outcome, Report};
 use crate::symtab::Symtab;
-use crate::table::Tables;
+use crate::table::{Refined, Tables};
 use crate::{Error, Result};
 
 /// An encode: what it shall do, on how many workers.
@@ -120,6 +120,9 @@ impl<'p> Encoder<'p> {
                 refined = refine(context, &units, &exact)?;
             }
             report.units_rewalked = exact.units().count() as u64;
+            if !exact.is_settled() {
+                report.warnings.insert("unsettled-names", 1);
+            }
             Ok::<_, Error>(exact.finish(&mut tables, refined))
         })?;
 

@@ -146,7 +146,7 @@ fn who_may_know_whom() {
         ("pool", &["report"]),
         ("table", &["btf"]),
         ("build", &["dwarf", "btf", "table", "options"]),
-        ("merge", &["btf", "table", "options", "symtab", "build"]),
+        ("merge", &["btf", "table", "options", "symtab"]),
     ]
     .into();
     let mut wrong = Vec::new();
@@ -163,25 +163,6 @@ fn who_may_know_whom() {
         }
     }
     assert!(seen > 30, "where are the sources?");
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn merge_knows_only_what_build_splits() {
-    // Of the room that reads DWARF the one that joins tables may know what it is given and what it asks for.
-    let mut wrong = Vec::new();
-    for (name, text) in files("src/merge") {
-        let code = code(&text);
-        for (at, _) in code.match_indices("crate::build::") {
-            let rest = &code[at + "crate::build::".len()..];
-            let names = rest.split(';').next().unwrap().trim_matches(['{', '}']);
-            for name_of_it in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-                if !["Definition", "Level", "Refined", "Split"].contains(&name_of_it) {
-                    wrong.push(format!("{name} names crate::build::{name_of_it}"));
-                }
-            }
-        }
-    }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

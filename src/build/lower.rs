@@ -290,7 +290,9 @@ impl<'l> Lower<'l> {
         let (name, target) = (die.name()?, Self::type_of(die)?);
         let index = self.graph.parts.len() as u32;
         let (mut offset, mut bits) = (0, 0);
-        if has.any(Has::DATA_MEMBER_LOCATION) {
+        if die.layout.value_form == ValueForm::Constant {
+            offset = die.slot(Slot::Value).saturating_mul(8);
+        } else if die.layout.value_form != ValueForm::None {
             let Some(bytes) = die.member_location() else {
                 // A virtual base: where it lies is known only at run time.
                 self.warnings.count(Warning::MemberLocation);

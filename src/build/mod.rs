@@ -17,7 +17,6 @@ mod seen;
 mod variable;
 mod warning;
 
-pub use refine::{Level, Refined, Split};
 pub use registers::Machine;
 pub use warning::{Warning, Warnings};
 

@@ -284,8 +284,20 @@ impl<'u, 'a> Die<'u, 'a> {
     pub fn each_attribute(&self, mut visit: impl FnMut(dw::DwAt, Value)) -> Result<()> {
         let mut at = self.attributes as usize;
         for spec in self.layouts.specs(self.layout) {
-            let value = self.value(spec.form, spec.implicit, &mut at)?;
+            let value = match spec.size {
+                Spec::VARIABLE => self.value(spec.form, spec.implicit, &mut at)?,
+                size => {
+                    let bytes = self.unit.bytes.get(at..at + usize::from(size));
+                    let bytes = bytes.ok_or_else(|| cut(self.unit, self.offset))?;
+                    at += usize::from(size);
+                    let word = if size <= 8 { read_uint(bytes, self.unit.big_endian) } else { 0 };
+                    classify(spec.form, word, spec.implicit)
+                }
+            };
             visit(spec.at, value);
+        }
+        if at > self.unit.header.length as usize {
+            return Err(cut(self.unit, self.offset));
         }
         Ok(())
     }
@@ -346,7 +358,7 @@ impl<'u, 'a> Die<'u, 'a> {
             let bytes = rest.get(..usize::from(size)).ok_or_else(|| cut(unit, self.offset))?;
             *at += usize::from(size);
             let word = if size <= 8 { read_uint(bytes, unit.big_endian) } else { 0 };
-            return Ok(classify(form, word, implicit, unit.header.version));
+            return Ok(classify(form, word, implicit));
         }
         let number = |bytes: &[u8]| uleb128(bytes).ok_or_else(|| cut(unit, self.offset));
         let (value, length) = match form {
@@ -391,7 +403,7 @@ impl<'u, 'a> Die<'u, 'a> {
             | dw::DW_FORM_loclistx
             | dw::DW_FORM_rnglistx => {
                 let (value, length) = number(rest)?;
-                (classify(form, value, implicit, unit.header.version), length)
+                (classify(form, value, implicit), length)
             }
             _ => return Err(self.error(format!("unknown attribute form {:#x}", form.0))),
         };
@@ -421,15 +433,14 @@ impl<'u, 'a> Die<'u, 'a> {
 }
 
 /// The class of a value of up to eight bytes.
-fn classify(form: dw::DwForm, word: u64, implicit: i64, version: u16) -> Value {
+#[inline]
+fn classify(form: dw::DwForm, word: u64, implicit: i64) -> Value {
     match form {
         dw::DW_FORM_implicit_const => Value::Constant(implicit as u64),
         dw::DW_FORM_flag_present => Value::Flag(true),
         dw::DW_FORM_flag => Value::Flag(word != 0),
-        dw::DW_FORM_data1 | dw::DW_FORM_data2 | dw::DW_FORM_udata => Value::Constant(word),
-        // Up to DWARF 3 these were section offsets as well; the attribute has to tell.
-        dw::DW_FORM_data4 | dw::DW_FORM_data8 => {
-            let _ = version;
+        // Up to DWARF 3 numbers of 4 and 8 bytes were section offsets as well: the attribute has to tell.
+        dw::DW_FORM_data1 | dw::DW_FORM_data2 | dw::DW_FORM_data4 | dw::DW_FORM_data8 | dw::DW_FORM_udata => {
             Value::Constant(word)
         }
         dw::DW_FORM_strp => Value::Name(NameId::in_str(word)),

@@ -230,6 +230,9 @@ impl<'a> Unit<'a> {
 /// Up to eight bytes as a number.
 #[inline]
 pub(crate) fn read_uint(bytes: &[u8], big_endian: bool) -> u64 {
+    if let (Ok(word), false) = (bytes.try_into(), big_endian) {
+        return u64::from(u32::from_le_bytes(word));
+    }
     let fold = |value: u64, &byte: &u8| value << 8 | u64::from(byte);
     if big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) }
 }

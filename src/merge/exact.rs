@@ -2,19 +2,19 @@
 //!
 //! The keys of the first walk take a name for what it names. That is wrong for the few names that mean
 //! different things in different units: for those, the units that mean another thing than most are
-//! walked again ([`crate::build::Split`]). When two definitions of a name turn out to differ only then,
+//! walked again with them told apart ([`Split`]). When two definitions of a name turn out to differ only then,
 //! because they refer to different definitions of another, the name is split as well.
 //!
 //! A unit that only declares such a name refers to none of its definitions. A definition that refers to
-//! such a declaration is *incomplete*: it stands for the only complete definition that is equal but for
-//! it, if there is only one. The rules depend on the set of definitions alone, never on an order.
+//! such a declaration is *incomplete*: it stands for the complete definition that is equal but for it, of
+//! several for the most used. The rules depend on the set of definitions alone, never on an order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::build::{Level, Refined, Split};
-use crate::table::{Anchor, Entry, EntryId, Key, KeyMap, Tables, Variant};
+use crate::table::{Anchor, Entry, EntryId, Key, KeyMap, Level, Refined, Split, Tables, Variant};
 
-/// Rounds after which the result stands as it is. Kernels need 3; each round splits at least one name.
+/// Rounds after which the result stands as it is, and the report says so. Kernels need some ten; a round
+/// splits names or deepens a level.
 const MAX_ROUNDS: u32 = 200;
 
 /// The search for names that mean several things.
@@ -96,6 +96,11 @@ impl Exact {
     /// The names that are told apart.
     pub fn split(&self) -> &Split {
         &self.split
+    }
+
+    /// False if there were too many rounds: definitions that differ only deep below may have become one.
+    pub fn is_settled(&self) -> bool {
+        self.rounds < MAX_ROUNDS
     }
 
     /// The numbers of the units to walk again.

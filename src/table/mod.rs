@@ -7,12 +7,14 @@
 
 mod func;
 mod key;
+mod split;
 mod strings;
 mod types;
 mod variable;
 
 pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
 pub use key::{Key, KeyHasher, KeyIdentity, KeyMap};
+pub use split::{Definition, Level, Refined, Split};
 pub use strings::{StrId, Strings};
 pub use types::{Anchor, AnchorClass, Entry, EntryId, Part, Ref, TypeTable, Variant};
 pub use variable::Variable;

@@ -6,6 +6,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod dwarf;
+pub mod graph;
 pub mod model;
 pub mod oracles;
 pub mod render;
