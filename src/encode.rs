@@ -164,13 +164,11 @@ impl<'p> Encoder<'p> {
         let mut btf = self.write(image, &tables, &resolution, &mut report)?;
         if report.violations.contains_key(Level::Hygiene.name()) {
             // What told two types apart could not be written: now they are one.
-            resolution.fold(&tables);
+            resolution.fold(&mut tables);
             btf = self.write(image, &tables, &resolution, &mut report)?;
         }
         count_types(&mut report, &tables, &resolution);
         report.output_bytes = btf.len() as u64;
-        // The tables go with the process; freeing them one by one would take longer than writing them.
-        std::mem::forget((tables, resolution));
         Ok(Output { btf, report })
     }
 
@@ -250,7 +248,7 @@ fn open(image: &Image) -> Result<(Sections<'_>, Vec<UnitHeader>)> {
     if sections.info.is_empty() {
         let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
                     the file that was not stripped";
-        return Err(Error::input("has no DWARF debugging information (.debug_info)").hint(hint));
+        return Err(Error::input("has no DWARF debugging information").hint(hint));
     }
     let units = dwarf::list_units(&sections)?;
     Ok((sections, units))

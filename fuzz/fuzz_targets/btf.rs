@@ -3,7 +3,9 @@
 
 use std::hint::black_box;
 
-use btfgen::btf::{Btf, CheckOptions, Endian, IntEncoding, KernelVersion, Kind, StrOff, Writer, check, check_container};
+use btfgen::btf::{
+    Btf, CheckOptions, Endian, IntEncoding, KernelVersion, Kind, StrOff, Writer, check, check_container,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -35,16 +37,34 @@ fn base(endian: Endian) -> Vec<u8> {
 fn walk(btf: &Btf<'_>) {
     black_box((btf.len(), btf.base_len(), btf.endian(), btf.header(), btf.string_end(), btf.pointer_bytes()));
     for t in btf.types() {
-        black_box((t.id(), t.name(), t.kind_flag(), t.size_bytes(), t.target(), t.bytes(), t.int_data(), t.array()));
-        black_box((t.is_signed(), t.func_linkage(), t.var_linkage(), t.component_idx(), btf.find(t.kind(), b"int")));
-        t.members().for_each(|m| drop(black_box((btf.name(m.name), btf.ty(m.ty)))));
-        t.enumerators().for_each(|e| drop(black_box(btf.string(e.name))));
-        t.params().for_each(|p| drop(black_box((btf.name(p.name), btf.ty(p.ty)))));
-        t.datasec_entries().for_each(|e| drop(black_box(btf.ty(e.var))));
+        black_box((t.id(), t.name(), t.kind_flag(), t.size_bytes(), t.target(), t.bytes()));
+        black_box((
+            t.int_data(),
+            t.array(),
+            t.is_signed(),
+            t.func_linkage(),
+            t.var_linkage(),
+            t.component_idx(),
+        ));
+        for member in t.members() {
+            black_box((btf.name(member.name), btf.ty(member.ty)));
+        }
+        for enumerator in t.enumerators() {
+            black_box(btf.string(enumerator.name));
+        }
+        for param in t.params() {
+            black_box((btf.name(param.name), btf.ty(param.ty)));
+        }
+        for entry in t.datasec_entries() {
+            black_box(btf.ty(entry.var));
+        }
     }
+    black_box(btf.find(Kind::Int, b"int"));
     black_box(btf.string(StrOff(btf.string_end() / 2)));
     for target in [None, Some(KernelVersion::new(5, 4)), Some(KernelVersion::new(7, 2))] {
         let options = CheckOptions { target, sorted_names: target.is_none(), ..CheckOptions::default() };
-        check(btf, &options).iter().for_each(|violation| drop(black_box(violation.to_string())));
+        for violation in check(btf, &options) {
+            black_box(violation.to_string());
+        }
     }
 }

@@ -183,7 +183,10 @@ impl<'a> Input<'a> {
         let table = (header_bytes + body.len()) as u64;
         let count = (headers.len() / section_bytes) as u64;
         put(&mut out, &[(spec::ET_EXEC.0.into(), 2), (machine.into(), 2), (1, 4)]);
-        put(&mut out, &[(0, wide), (0, wide), (table, wide), (0, 4), (header_bytes as u64, 2), (0, 2), (0, 2)]);
+        put(
+            &mut out,
+            &[(0, wide), (0, wide), (table, wide), (0, 4), (header_bytes as u64, 2), (0, 2), (0, 2)],
+        );
         put(&mut out, &[(section_bytes as u64, 2), (count, 2), (count - 1, 2)]);
         out.extend(body);
         out.extend(headers);

@@ -68,7 +68,10 @@ impl Image {
         if meta.is_dir() {
             return Err(Error::input("is a directory, not an ELF file"));
         }
-        if meta.is_file() && meta.len() == 0 {
+        if !meta.is_file() {
+            return Err(Error::input("is not a regular file, which alone can be mapped"));
+        }
+        if meta.len() == 0 {
             return Err(Error::input("the file is empty"));
         }
         // SAFETY: the map is private to this process and never written; that the file does not change

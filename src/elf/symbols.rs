@@ -34,12 +34,16 @@ pub struct Symbol<'a> {
 }
 
 impl<'a> Symbol<'a> {
-    /// Its name, without the NUL. Found only when asked for: most symbols are of no interest.
+    /// Its name, without the NUL, and cut at 32 KiB. Found only when asked for: most symbols are of no
+    /// interest.
     pub fn name(&self) -> &'a [u8] {
-        let length = self.name.iter().position(|&b| b == 0);
-        &self.name[..length.unwrap_or(self.name.len())]
+        let start = &self.name[..self.name.len().min(MAX_NAME)];
+        std::ffi::CStr::from_bytes_until_nul(start).map_or(start, std::ffi::CStr::to_bytes)
     }
 }
+
+/// Bytes of the longest name. Without a limit, a file could have every symbol name all of its strings.
+const MAX_NAME: usize = 32 << 10;
 
 impl Image {
     /// Calls `visit` for every symbol of `.symtab`, in its order. Returns false if there is no table.

@@ -114,27 +114,30 @@ impl Resolution {
 
     /// Makes one of entries that have become equal, because what told them apart could not be expressed.
     /// Different keys mean different types only as far as all of a type is written.
-    pub fn fold(&mut self, tables: &Tables<'_>) {
-        let types = &tables.types;
-        self.folded = types.ids().collect();
+    ///
+    /// Of equal ones that with the smallest key stays, and takes over what was counted of the others: who
+    /// met which of them first must not matter.
+    pub fn fold(&mut self, tables: &mut Tables<'_>) {
+        self.folded = tables.types.ids().collect();
+        self.alive.resize(tables.types.len(), true);
+        let unique = |kind| matches!(kind, Kind::Func | Kind::Var | Kind::Datasec);
+        let mut ids: Vec<EntryId> = tables.types.ids().collect();
+        ids.retain(|&id| self.is_alive(id) && !unique(tables.types.get(id).kind));
+        ids.sort_unstable_by_key(|&id| tables.types.get(id).key);
         loop {
-            let mut first: KeyMap<EntryId> = KeyMap::default();
-            let mut changed = false;
-            for id in types.ids() {
-                let entry = types.get(id);
-                let unique = matches!(entry.kind, Kind::Func | Kind::Var | Kind::Datasec);
-                if unique || !self.is_alive(id) {
-                    continue;
-                }
-                let known = *first.entry(self.written(tables, id)).or_insert(id);
-                if known != id {
-                    self.folded[id.0 as usize] = known;
-                    self.alive.resize(types.len(), true);
+            let mut kept: KeyMap<EntryId> = KeyMap::default();
+            let before = ids.len();
+            ids.retain(|&id| {
+                let keep = *kept.entry(self.written(tables, id)).or_insert(id);
+                if keep != id {
+                    self.folded[id.0 as usize] = keep;
                     self.alive[id.0 as usize] = false;
-                    changed = true;
+                    let (first, count) = (tables.types.first(id), tables.types.count(id));
+                    tables.types.occur(keep, first, count);
                 }
-            }
-            if !changed {
+                keep == id
+            });
+            if ids.len() == before {
                 break;
             }
         }
