@@ -45,5 +45,5 @@ valgrind --tool=callgrind --callgrind-out-file="$out/callgrind" "$btfgen" -j 1 "
 echo
 echo "Instructions, callees included; what was inlined counts for its caller:"
 callgrind_annotate --inclusive=yes --threshold=100 "$out/callgrind" 2>/dev/null |
-	grep -E 'PROGRAM TOTALS|btfgen::' | sed -E 's/ \[[^]]*\]$//; s#[^ ]*/(registry|git|rustc)/[^ ]*/([^/ ]+\.rs):#\2:#' |
-	awk 'match($0, /[0-9.]+%/) && substr($0, RSTART, RLENGTH - 1) >= 1' | cut -c1-140
+	grep -E 'PROGRAM TOTALS|btfgen::' | sed -E 's/ \[[^]]*\]$//; s/ \([0-9,]+x\)//; s/=> +//; s#[^ ]*/(registry|git|rustc)/[^ ]*/([^/ ]+\.rs):#\2:#' |
+	awk 'match($0, /[0-9.]+%/) && substr($0, RSTART, RLENGTH - 1) >= 1' | sort -t '(' -k 2 -rn -u | cut -c1-140
