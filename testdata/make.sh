@@ -152,7 +152,7 @@ build() {
 
 assemble() { # OUTPUT SOURCE
 	as -I "$src/bad" -o "$1.o" "$2"
-	ld -static --build-id=none -e 0 -o "$1.new" "$1.o"
+	ld -static --build-id=none -e 0 -T "$src/sections.ld" -o "$1.new" "$1.o"
 	rm "$1.o"
 	mv "$1.new" "$1"
 }
@@ -160,7 +160,7 @@ assemble() { # OUTPUT SOURCE
 compile_bad() { # OUTPUT SOURCE
 	(cd "${2%/*}" && x86_64-linux-gnu-gcc -gdwarf-5 -O1 -w -ffreestanding -fno-pie -fno-stack-protector \
 		-fno-asynchronous-unwind-tables "-ffile-prefix-map=${2%/*}=." -c "${2##*/}" -o "$1.o")
-	ld -static --build-id=none -e 0 -o "$1.new" "$1.o"
+	ld -static --build-id=none -e 0 -T "$src/sections.ld" -o "$1.new" "$1.o"
 	rm "$1.o"
 	mv "$1.new" "$1"
 }

@@ -9,7 +9,7 @@ use super::resolve::Resolution;
 use crate::btf::Kind;
 use crate::options::Features;
 use crate::symtab::{Group, Symtab};
-use crate::table::{Entry, EntryId, FuncFlags, FuncState, Key, KeyHasher, Part, Ref, StrId, Tables};
+use crate::table::{Entry, EntryId, First, FuncFlags, FuncState, Key, KeyHasher, Part, Ref, StrId, Tables};
 
 /// Why a function is not in the output; the codes are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,21 +87,17 @@ pub fn choose(
     features: Features,
 ) -> Chosen {
     let states = tables.funcs.states();
-    let groups = groups(tables, symtab);
-    let with_symbol =
-        |i: &u32| states[*i as usize].count() > 0 && group_of(&groups, &states[*i as usize]).is_some();
-    let mut order: Vec<u32> = (0..states.len() as u32).filter(with_symbol).collect();
-    let rank = |i: &u32| (group_of(&groups, &states[*i as usize]), states[*i as usize].first());
-    order.par_sort_unstable_by_key(rank);
-    let runs: Vec<&[u32]> = order.chunk_by(|&a, &b| rank(&a).0 == rank(&b).0).collect();
+    let cases = cases(tables, symtab);
+    let runs: Vec<&[Case]> = cases.chunk_by(|a, b| a.group == b.group).collect();
     let resolved: &Resolution = resolution;
-    let judge = |run: &&[u32]| {
-        let group = symtab.group(group_of(&groups, &states[run[0] as usize])?);
-        let states: Vec<&FuncState> = run.iter().map(|&i| &states[i as usize]).collect();
+    let judge = |run: &&[Case]| {
+        let group = symtab.group(run[0].group);
+        let marks = if kfuncs.is_empty() { None } else { kfuncs.get(group.name).copied() };
         let judge = Judge { tables, resolution: resolved, symtab, group, features };
-        Some((judge.choose(&states), kfuncs.get(group.name).filter(|_| !kfuncs.is_empty()).copied()))
+        let states: Vec<&FuncState> = run.iter().map(|case| &states[case.state as usize]).collect();
+        (judge.choose(&states), marks)
     };
-    let verdicts: Vec<_> = runs.par_iter().filter_map(judge).collect();
+    let verdicts: Vec<_> = runs.par_iter().map(judge).collect();
     let mut chosen = Chosen { found: verdicts.len() as u64, ..Chosen::default() };
     let mut choices = Vec::with_capacity(verdicts.len());
     for (verdict, marks) in verdicts {
@@ -130,21 +126,29 @@ pub fn choose(
     chosen
 }
 
-/// By string, the group of symbols that it names.
-fn groups(tables: &Tables<'_>, symtab: &Symtab<'_>) -> Vec<Option<u32>> {
-    let mut groups = vec![None; tables.strings.len()];
-    let mut known = vec![false; tables.strings.len()];
-    for state in tables.funcs.states().iter().filter(|state| state.name != StrId::EMPTY) {
-        let i = state.name.0 as usize;
-        if !std::mem::replace(&mut known[i], true) {
-            groups[i] = symtab.find(tables.strings.get(state.name));
-        }
-    }
-    groups
+/// A state whose function has a symbol.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    group: u32,
+    first: First,
+    state: u32,
 }
 
-fn group_of(groups: &[Option<u32>], state: &FuncState) -> Option<u32> {
-    groups.get(state.name.0 as usize).copied().flatten()
+/// All states whose function has a symbol, those of one function together and in the order of the input.
+fn cases(tables: &Tables<'_>, symtab: &Symtab<'_>) -> Vec<Case> {
+    // By string: unknown, or the answer of the symbol table.
+    let mut groups: Vec<Option<Option<u32>>> = vec![None; tables.strings.len()];
+    let mut cases = Vec::with_capacity(tables.funcs.states().len());
+    for (i, state) in tables.funcs.states().iter().enumerate() {
+        if state.count() == 0 || state.name == StrId::EMPTY {
+            continue;
+        }
+        let known = &mut groups[state.name.0 as usize];
+        let group = *known.get_or_insert_with(|| symtab.find(tables.strings.get(state.name)));
+        cases.extend(group.map(|group| Case { group, first: state.first(), state: i as u32 }));
+    }
+    cases.par_sort_unstable_by_key(|case| (case.group, case.first));
+    cases
 }
 
 /// A state to encode, under the whole name of a symbol if its suffix shall show.
