@@ -132,7 +132,7 @@ fn accessors_say_what_was_written() {
     assert!(btf.ty(TypeId(0)).is_none() && btf.ty(TypeId(22)).is_none());
     assert_eq!(btf.find(Kind::Union, b"u").unwrap().id(), TypeId(6));
     assert!(btf.find(Kind::Struct, b"u").is_none());
-    assert_eq!(btf.pointer_bytes(), 8);
+    assert_eq!(btf.pointer_bytes(), Some(8));
 }
 
 #[test]
