@@ -606,8 +606,7 @@ fn enums() {
         for spelling in ["enum {EN_ANON_A=0, EN_ANON_B=10}", "enum {EN_ANON_C=1099511627776}"] {
             assert_eq!(m.spelled(spelling), 1, "{spelling}");
         }
-        // The last three need 8 bytes to be aligned on, but on i386.
-        let wide = if v.is("i386") { 64 } else { 64 };
+        let wide = 64;
         m.expect_members(
             "struct en_holder",
             if v.is("i386") { 20 } else { 24 },

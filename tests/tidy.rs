@@ -65,8 +65,8 @@ fn code(text: &str) -> String {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else if rest.starts_with("'\"'") || rest.starts_with("'\\''") || rest.starts_with("b'\"'") {
             rest[2..].find('\'').map_or(rest.len(), |end| end + 3)
-        } else if rest.starts_with("r#\"") {
-            rest[3..].find("\"#").map_or(rest.len(), |end| end + 5)
+        } else if let Some(raw) = rest.strip_prefix("r#\"") {
+            raw.find("\"#").map_or(rest.len(), |end| end + 5)
         } else if c == '"' {
             let mut escaped = false;
             let end = rest[1..].find(|c| {

@@ -176,7 +176,7 @@ impl<'a> Check<'_, 'a> {
     }
 
     fn finish(&self) {
-        for their in &self.entries[self.next..] {
+        if let Some(their) = self.entries.get(self.next) {
             panic!("{}: DIE at {:#x} was not visited", self.place, their.entry.offset().0);
         }
         assert!(self.open.is_empty(), "{}: DIEs left open", self.place);
@@ -356,9 +356,9 @@ impl<'a> Check<'_, 'a> {
             _ => return,
         };
         let value = entry.attr_value_raw(wanted);
-        let is_number = number(value.clone()).is_some();
+        let is_number = number(value).is_some();
         assert_eq!(die.layout.value_form == ValueForm::Constant, is_number, "{place}: {wanted} is a number");
-        if let Some(theirs) = number(value.clone()) {
+        if let Some(theirs) = number(value) {
             assert_eq!(die.slot(Slot::Value), theirs, "{place}: {wanted}");
             self.seen.values += 1;
         }
@@ -415,7 +415,7 @@ fn agrees(ours: Value, theirs: &Attribute<'_>, header: &UnitHeader, sections: &S
     };
     match theirs {
         A::Data1(_) | A::Data2(_) | A::Data4(_) | A::Data8(_) | A::Sdata(_) | A::Udata(_) => {
-            ours == Value::Constant(number(Some(theirs.clone())).unwrap())
+            ours == Value::Constant(number(Some(*theirs)).unwrap())
         }
         A::Flag(flag) => ours == Value::Flag(*flag),
         A::Addr(address) => ours == Value::Address(*address),

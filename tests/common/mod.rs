@@ -3,7 +3,14 @@
 //!
 //! Fixtures are built once per run by `testdata/make.sh`. What cannot be tested here, because a compiler, a
 //! tool or a permission is missing, says so in a line `SKIPPED: ...` on standard error, captured or not.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 pub mod dwarf;
 pub mod graph;
