@@ -6,7 +6,7 @@ use super::{Builder, key};
 use crate::Result;
 use crate::btf::is_identifier;
 use crate::dwarf::Unit;
-use crate::table::{First, Ref, Variable, Variant};
+use crate::table::{First, Ref, StrId, Variable, Variant};
 
 /// Prefixes of names that the kernel's own macros make up; no program asks for them.
 const MADE_UP: [&[u8]; 5] = [
@@ -51,6 +51,7 @@ impl Builder<'_> {
             for &tag in variable.tags.iter().chain(declared.iter().flat_map(|v| &v.tags)) {
                 tags.push(interner.intern(tag, NameUse::Text, warnings)?);
             }
+            tags.retain(|&tag| tag != StrId::EMPTY);
             let name = interner.intern(name, NameUse::Identifier, warnings)?;
             let target_ref = interner.reference(graph, target, variant, warnings);
             if target_ref == Ref::VOID {

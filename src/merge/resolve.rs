@@ -4,6 +4,9 @@ use super::exact::{Variants, anchor_of};
 use crate::btf::{IntEncoding, Kind};
 use crate::table::{Anchor, Entry, EntryId, First, Key, KeyHasher, KeyMap, Ref, Tables, Variant};
 
+/// Rounds of folding; each goes past one more name. What is equal behind that many names stays double.
+const MAX_ROUNDS: u32 = 64;
+
 /// What every anchor stands for, and which entries are part of the output.
 #[derive(Debug)]
 pub struct Resolution {
@@ -29,12 +32,18 @@ impl Resolution {
             }
         }
         let mut found: KeyMap<Found> = KeyMap::default();
+        let mut declarations = Vec::new();
         for id in types.ids().filter(|id| alive[id.0 as usize]) {
             let entry = types.get(id);
             let Some(anchor) = anchor_of(tables, entry) else { continue };
             let found = found.entry(anchor).or_default();
             if entry.is_declaration() {
-                found.declaration = Some(id);
+                // Declarations of an enum may differ in size.
+                let smaller = |known: EntryId| entry.key < types.get(known).key;
+                if found.declaration.is_none_or(smaller) {
+                    found.declaration = Some(id);
+                }
+                declarations.push((anchor, id));
             } else {
                 found.definitions += 1;
                 let better = |known: EntryId| {
@@ -67,19 +76,21 @@ impl Resolution {
         };
         let anchors: Vec<_> = types.anchors().iter().map(anchor).collect();
         let mut split_names = Vec::new();
-        for found in found.values() {
+        for (anchor, id) in declarations {
             // Declared here, defined there: one type.
-            if let (Some(declaration), 1..) = (found.declaration, found.definitions) {
-                alive[declaration.0 as usize] = false;
+            if found.get(&anchor).is_some_and(|found| found.definitions > 0) {
+                alive[id.0 as usize] = false;
             }
+        }
+        for found in found.values() {
             if let (Some(definition), 2..) = (found.definition, found.definitions) {
                 let name = tables.strings.get(types.get(definition).name);
                 split_names.push(String::from_utf8_lossy(name).into_owned());
             }
         }
-        revive_declarations(tables, &anchors, &mut alive);
         split_names.sort();
         split_names.dedup();
+        revive_declarations(tables, &anchors, &mut alive);
         Resolution { anchors, alive, folded: Vec::new(), split_names, index: None }
     }
 
@@ -122,36 +133,38 @@ impl Resolution {
     /// Of equal ones that with the smallest key stays, and takes over what was counted of the others: who
     /// met which of them first must not matter.
     pub fn fold(&mut self, tables: &mut Tables<'_>) {
-        self.folded = tables.types.ids().collect();
-        self.alive.resize(tables.types.len(), true);
+        let types = &tables.types;
         let unique = |kind| matches!(kind, Kind::Func | Kind::Var | Kind::Datasec);
-        let mut ids: Vec<EntryId> = tables.types.ids().collect();
-        ids.retain(|&id| self.is_alive(id) && !unique(tables.types.get(id).kind));
-        ids.sort_unstable_by_key(|&id| tables.types.get(id).key);
-        loop {
-            let mut kept: KeyMap<EntryId> = KeyMap::default();
-            let before = ids.len();
-            ids.retain(|&id| {
-                let keep = *kept.entry(self.written(tables, id)).or_insert(id);
-                if keep != id {
-                    self.folded[id.0 as usize] = keep;
-                    self.alive[id.0 as usize] = false;
-                    let (first, count) = (tables.types.first(id), tables.types.count(id));
-                    tables.types.occur(keep, first, count);
-                }
-                keep == id
-            });
-            if ids.len() == before {
+        let foldable = |id: &EntryId| self.is_alive(*id) && !unique(types.get(*id).kind);
+        let ids: Vec<EntryId> = types.ids().filter(foldable).collect();
+        self.folded = types.ids().collect();
+        // An entry comes behind those that it refers to, but for anchors: mostly one round is enough.
+        for _ in 0..MAX_ROUNDS {
+            let mut changed = false;
+            let mut leaders: KeyMap<EntryId> = KeyMap::default();
+            for &id in &ids {
+                let leader = *leaders.entry(self.written(tables, id)).or_insert(id);
+                changed |= std::mem::replace(&mut self.folded[id.0 as usize], leader) != leader;
+            }
+            if !changed {
                 break;
             }
         }
-        // What stands for an entry may itself have been folded later.
-        for i in 0..self.folded.len() {
-            let mut id = self.folded[i];
-            while self.folded[id.0 as usize] != id {
-                id = self.folded[id.0 as usize];
+        let mut smallest = self.folded.clone();
+        for &id in &ids {
+            let best = &mut smallest[self.folded[id.0 as usize].0 as usize];
+            if tables.types.get(id).key < tables.types.get(*best).key {
+                *best = id;
             }
-            self.folded[i] = id;
+        }
+        self.alive.resize(tables.types.len(), true);
+        for &id in &ids {
+            let keep = smallest[self.folded[id.0 as usize].0 as usize];
+            self.folded[id.0 as usize] = keep;
+            if keep != id {
+                self.alive[id.0 as usize] = false;
+                tables.types.merge(id, keep);
+            }
         }
     }
 

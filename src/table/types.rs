@@ -211,6 +211,12 @@ impl TypeTable {
         occurrence.count = occurrence.count.saturating_add(times);
     }
 
+    /// Counts all occurrences of `from` as ones of `to`.
+    pub fn merge(&mut self, from: EntryId, to: EntryId) {
+        let gone = std::mem::take(&mut self.occurrences[from.0 as usize].count);
+        self.occur(to, self.first(from), gone);
+    }
+
     /// Takes back one occurrence.
     pub fn forget(&mut self, id: EntryId) {
         let count = &mut self.occurrences[id.0 as usize].count;
