@@ -28,6 +28,7 @@ pub enum Slot {
     Size = 2,
     /// `DW_AT_data_member_location`, `DW_AT_const_value` of an enumerator, `DW_AT_upper_bound` of a
     /// subrange, `DW_AT_encoding` of a base type, `DW_AT_sibling` of a call site
+    /// or inlined subroutine
     Value = 3,
     /// `DW_AT_bit_size`; of a subrange `DW_AT_count`
     Bits = 4,
@@ -351,6 +352,13 @@ impl Spec {
 
 pub(crate) const NO_SLOT: u8 = 255;
 
+/// True for DIEs whose children the walk leaves out where a sibling is told: what is below them describes
+/// code, and the types of an inlined function stand in its abstract instance. They are a tenth of all DIEs.
+#[inline(always)]
+pub(crate) fn hops_over(tag: dw::DwTag) -> bool {
+    matches!(tag, dw::DW_TAG_inlined_subroutine | dw::DW_TAG_call_site | dw::DW_TAG_GNU_call_site)
+}
+
 /// The slot of an attribute, if its form is one that the slot's readers understand.
 fn slot_of(tag: dw::DwTag, at: dw::DwAt, form: dw::DwForm) -> Option<Slot> {
     let number = value_form(form) == ValueForm::Constant;
@@ -361,12 +369,7 @@ fn slot_of(tag: dw::DwTag, at: dw::DwAt, form: dw::DwForm) -> Option<Slot> {
         dw::DW_AT_upper_bound if tag == dw::DW_TAG_subrange_type => Slot::Value,
         dw::DW_AT_const_value if tag == dw::DW_TAG_enumerator => Slot::Value,
         dw::DW_AT_encoding if tag == dw::DW_TAG_base_type && number => Slot::Value,
-        dw::DW_AT_sibling
-            if matches!(tag, dw::DW_TAG_call_site | dw::DW_TAG_GNU_call_site)
-                && ref_form(form) == RefForm::Unit =>
-        {
-            Slot::Value
-        }
+        dw::DW_AT_sibling if hops_over(tag) && ref_form(form) == RefForm::Unit => Slot::Value,
         dw::DW_AT_byte_size if number => Slot::Size,
         dw::DW_AT_bit_size if number => Slot::Bits,
         dw::DW_AT_count if number && tag == dw::DW_TAG_subrange_type => Slot::Bits,

@@ -1,8 +1,6 @@
 //! The walk over one unit: every DIE, once, in file order.
 
-use gimli::constants as dw;
-
-use super::layout::{Has, Slot, WINDOW};
+use super::layout::{Has, Slot, WINDOW, hops_over};
 use super::{Die, Layouts, Unit};
 use crate::Result;
 
@@ -21,7 +19,8 @@ pub trait Visitor {
     fn leave(&mut self) -> Result<()>;
 }
 
-/// Walks over all DIEs of `unit` but the children of call sites, which hold no types.
+/// Walks over all DIEs of `unit` but the children of call sites and of inlined subroutines, which hold no
+/// types; where no sibling is told, over those as well.
 ///
 /// Nesting costs no stack: the depth is a counter. A unit that ends before its last list of children
 /// does is taken as if the missing zeros were there, as other readers do.
@@ -48,7 +47,7 @@ pub fn walk<V: Visitor>(unit: &Unit<'_>, layouts: &Layouts, visitor: &mut V) -> 
         let die = Die::new(unit, layouts, offset, abbreviation, window);
         offset = next;
         let tag = die.layout.tag;
-        if matches!(tag, dw::DW_TAG_call_site | dw::DW_TAG_GNU_call_site) && die.layout.has_children {
+        if die.layout.has_children && hops_over(tag) {
             let sibling = die.slot(Slot::Value);
             if die.layout.has.any(Has::SIBLING) && sibling > u64::from(die.offset) {
                 offset = u32::try_from(sibling).unwrap_or(u32::MAX).max(next);

@@ -182,8 +182,8 @@ impl<'a> Check<'_, 'a> {
         assert!(self.open.is_empty(), "{}: DIEs left open", self.place);
     }
 
-    /// The walk leaves out what is below a call site.
-    fn skip_call_site_children(&mut self, offset: usize) {
+    /// The walk leaves out call sites and inlined subroutines with what is below them.
+    fn skip_hopped_over(&mut self, offset: usize) {
         while let Some(their) = self.entries.get(self.next) {
             if their.entry.offset().0 >= offset {
                 return;
@@ -194,7 +194,7 @@ impl<'a> Check<'_, 'a> {
                 for their in self.entries[..=i].iter().rev() {
                     if their.depth < depth {
                         depth = their.depth;
-                        if is_call_site(&their.entry) {
+                        if is_hopped_over(&their.entry) {
                             return true;
                         }
                     }
@@ -202,7 +202,7 @@ impl<'a> Check<'_, 'a> {
                 false
             };
             assert!(
-                is_call_site(&their.entry) || below(index),
+                is_hopped_over(&their.entry) || below(index),
                 "{}: DIE at {:#x} was not visited",
                 self.place,
                 their.entry.offset().0
@@ -236,8 +236,8 @@ impl<'a> Check<'_, 'a> {
     }
 }
 
-fn is_call_site(entry: &Entry<'_>) -> bool {
-    matches!(entry.tag(), dw::DW_TAG_call_site | dw::DW_TAG_GNU_call_site)
+fn is_hopped_over(entry: &Entry<'_>) -> bool {
+    matches!(entry.tag(), dw::DW_TAG_inlined_subroutine | dw::DW_TAG_call_site | dw::DW_TAG_GNU_call_site)
 }
 
 fn uint(bytes: &[u8], endian: RunTimeEndian) -> u64 {
@@ -263,7 +263,7 @@ fn number(value: Option<Attribute<'_>>) -> Option<u64> {
 impl Visitor for Check<'_, '_> {
     fn enter(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let offset = die.offset as usize;
-        self.skip_call_site_children(offset);
+        self.skip_hopped_over(offset);
         let Some(their) = self.entries.get(self.next) else {
             panic!("{}: DIE at {offset:#x} is not there", self.place)
         };
