@@ -11,9 +11,7 @@ use super::warning::{Warning, Warnings};
 use super::{mentions, place};
 use crate::btf::{Kind, Member, is_identifier};
 use crate::dwarf::{NameId, Sections};
-use crate::table::{
-    Anchor, Entry, EntryId, First, Key, KeyHasher, KeyIdentity, Part, Ref, StrId, Tables, Variant,
-};
+use crate::table::{Anchor, Entry, EntryId, First, Key, KeyIdentity, Part, Ref, StrId, Tables, Variant};
 use crate::{Error, Result};
 
 /// A map by the word of a name. The words are offsets: spread them, or a table of them is all collisions.
@@ -346,24 +344,13 @@ impl<'a> Interner<'a> {
             if !takes_tag(types.get(target), tag.component) {
                 continue;
             }
-            let key = tag_key(types.get(target).key, self.tables.strings.hash(value), tag.component);
-            let mut entry = Entry::new(Kind::DeclTag, key);
-            entry.name = value;
-            entry.size = tag.component as u32;
-            entry.target = Ref::entry(target);
+            let (key, hash) = (types.get(target).key, self.tables.strings.hash(value));
+            let entry = Entry::decl_tag(target, key, value, hash, tag.component);
             let id = types.insert(entry, []);
             types.occur(id, place(unit, tag.node), 1);
         }
         Ok(())
     }
-}
-
-/// The key of a declaration tag.
-pub(super) fn tag_key(target: Key, value: u64, component: i32) -> Key {
-    let mut hasher = KeyHasher::new(0x200 + Kind::DeclTag as u64);
-    hasher.key(target);
-    hasher.pair(value, u64::from(component as u32));
-    hasher.finish()
 }
 
 /// Kernels accept tags on structs, unions and typedefs, and on members that exist.

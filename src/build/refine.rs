@@ -13,12 +13,11 @@ use std::collections::HashMap;
 
 use super::func::{State, places};
 use super::graph::{Graph, Link, NodeId, Shape};
-use super::intern::tag_key;
 use super::key::{Keys, class_of, node_key};
 use super::{Builder, mentions, place};
 use crate::Result;
 use crate::dwarf::UnitHeader;
-use crate::table::{Anchor, Definition, First, Key, Level, Refined, Split, Variant};
+use crate::table::{Anchor, Definition, Entry, First, Key, Level, Refined, Split, Variant};
 
 impl<'a> Builder<'a> {
     /// Walks unit number `number` again, with the names in `split` told apart.
@@ -78,7 +77,7 @@ impl<'a> Builder<'a> {
             let value = self.interner.intern(tag.value, super::intern::NameUse::Text, &mut self.warnings)?;
             let target = levels.full[tag.node.index()];
             let hash = self.interner.tables.strings.hash(value);
-            refined.forgotten_types.push(tag_key(target, hash, tag.component));
+            refined.forgotten_types.push(Entry::decl_tag_key(target, hash, tag.component));
         }
         let features = self.context.options.features;
         let places = places(graph, unit, &mut self.warnings);

@@ -373,11 +373,8 @@ fn add(
 
 /// Adds a declaration tag.
 pub(super) fn add_tag(tables: &mut Tables<'_>, target: EntryId, value: StrId, component: i32) {
-    let mut hasher = KeyHasher::new(0x200 + Kind::DeclTag as u64);
-    hasher.key(tables.types.get(target).key);
-    hasher.pair(tables.strings.hash(value), u64::from(component as u32));
-    let mut entry = Entry::new(Kind::DeclTag, hasher.finish());
-    (entry.name, entry.size, entry.target) = (value, component as u32, Ref::entry(target));
+    let (key, hash) = (tables.types.get(target).key, tables.strings.hash(value));
+    let entry = Entry::decl_tag(target, key, value, hash, component);
     let first = tables.types.first(target);
     let id = tables.types.insert(entry, []);
     tables.types.occur(id, first, 1);

@@ -335,6 +335,22 @@ impl Entry {
         }
     }
 
+    /// The declaration tag `value`, whose bytes hash to `hash`, on the type `target` with key `target_key`.
+    /// All tags are made here, so that equal ones meet wherever they come from.
+    pub fn decl_tag(target: EntryId, target_key: Key, value: StrId, hash: u64, component: i32) -> Entry {
+        let mut entry = Entry::new(Kind::DeclTag, Entry::decl_tag_key(target_key, hash, component));
+        (entry.name, entry.size, entry.target) = (value, component as u32, Ref::entry(target));
+        entry
+    }
+
+    /// The key of a declaration tag.
+    pub fn decl_tag_key(target: Key, hash: u64, component: i32) -> Key {
+        let mut hasher = KeyHasher::new(0x200 + Kind::DeclTag as u64);
+        hasher.key(target);
+        hasher.pair(hash, u64::from(component as u32));
+        hasher.finish()
+    }
+
     /// The name space of its name, if it is a struct, union or enum or the declaration of one.
     pub fn anchor_class(&self) -> Option<AnchorClass> {
         if self.name == StrId::EMPTY {
