@@ -10,10 +10,8 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use btfgen::btf::{Btf, CheckOptions, Level, Levels, check};
-use btfgen::dwarf::{self, Die, Layouts, Program, Sections, Unit, Visitor};
-use btfgen::{Encoder, Image, Jobs, Options, Result};
-use gimli::RunTimeEndian;
-use object::Endianness;
+use btfgen::dwarf::{self, Die, Layouts, Program, Unit, Visitor};
+use btfgen::{DebugSections, Encoder, Image, Jobs, Options, Result};
 
 fn main() -> Result<()> {
     // `cargo test --benches` starts a bench with this argument; it then only has to work.
@@ -24,7 +22,8 @@ fn main() -> Result<()> {
     let budget = if once { Duration::ZERO } else { Duration::from_secs_f64(seconds) };
 
     let image = Image::open(&path)?;
-    let program = program(&image)?;
+    let sections = DebugSections::read(&image)?;
+    let program = sections.program()?;
     let units = program.units();
     let encoder = Encoder::new(Options::default()).jobs(Jobs::Exactly(NonZeroUsize::MIN));
     let output = encoder.encode(&image)?.btf;
@@ -86,14 +85,6 @@ fn repeat(budget: Duration, run: &dyn Fn() -> Result<()>) -> Result<Vec<Duration
         times.push(start.elapsed());
     }
     Ok(times)
-}
-
-fn program(image: &Image) -> Result<Program<'_>> {
-    let endian = match image.endian() {
-        Endianness::Little => RunTimeEndian::Little,
-        Endianness::Big => RunTimeEndian::Big,
-    };
-    Program::new(vec![Sections::load(endian, |name| image.content_of(name.as_bytes()))?])
 }
 
 fn prepare(program: &Program<'_>) -> Result<()> {

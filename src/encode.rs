@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use gimli::RunTimeEndian;
 use object::Endianness;
 use object::elf as spec;
 use rayon::prelude::*;
 
 use crate::btf::{self, Btf, CheckOptions, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
-use crate::dwarf::{Program, Sections, UnitHeader};
+use crate::dwarf::{Program, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
+use crate::files::DebugSections;
 use crate::merge::emit;
 use crate::merge::exact::Exact;
 use crate::merge::functions::{self, KfuncMarks};
@@ -85,7 +85,8 @@ impl<'p> Encoder<'p> {
 
     fn run(&self, image: &Image, jobs: usize) -> Result<Output> {
         let mut report = Report { jobs, ..Report::default() };
-        let program = &report.phase("open", false, |_| open(image))?;
+        let sections = report.phase("open", false, |_| DebugSections::read(image))?;
+        let program = &report.phase("units", false, |_| sections.program())?;
         report.debug_info_bytes = program.files().iter().map(|file| file.info.len() as u64).sum();
         report.units = program.units().len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());
@@ -210,30 +211,6 @@ impl<'p> Encoder<'p> {
         report.workers = done.iter().map(|d| d.cpu).collect();
         Ok(done.into_iter().map(|d| d.worker.finish()).collect())
     }
-}
-
-/// The debugging information of an image.
-fn open(image: &Image) -> Result<Program<'_>> {
-    if image.is_relocatable() {
-        return Err(Error::input("object files and kernel modules are not supported yet")
-            .hint("encode the linked vmlinux"));
-    }
-    let endian = match image.endian() {
-        Endianness::Little => RunTimeEndian::Little,
-        Endianness::Big => RunTimeEndian::Big,
-    };
-    let sections = Sections::load(endian, |name| image.content_of(name.as_bytes()))?;
-    if image.section(b".zdebug_info").is_some() {
-        return Err(Error::input("section .zdebug_info is not supported yet"));
-    }
-    if sections.info.is_empty() {
-        let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
-                    the file that was not stripped";
-        return Err(Error::input("has no DWARF debugging information").hint(hint));
-    }
-    let types = image.content_of(b".debug_types")?;
-    let types = Sections { info: types, is_types: true, names_of: Some(0), ..sections };
-    Program::new(if types.info.is_empty() { vec![sections] } else { vec![sections, types] })
 }
 
 /// What the symbol table says.

@@ -147,7 +147,7 @@ fn errors_say_where() {
         ("anonymous_cycle", &["unit 0x0", "DIE 0x", "itself"]),
         ("array_cycle", &["unit 0x0", "DIE 0x", "itself"]),
         ("ref_out_of_unit", &["unit 0x0", "DIE 0x", "reference"]),
-        ("ref_sig8_unknown", &["unit 0x0", "DIE 0x", "type unit"]),
+        ("ref_sig8_unknown", &["unit 0x0", "DIE 0x", "supplementary file", "--alt"]),
         ("str_out_of_range", &["unit 0x0", "DIE 0x", ".debug_str"]),
         ("unit_address_size", &["unit 0x0", "address"]),
         ("unit_cut", &["unit 0x0", "DIE 0x"]),

@@ -16,8 +16,7 @@ use super::graph::{Graph, Link, NodeId, Shape};
 use super::key::{Keys, class_of, node_key};
 use super::{Builder, mentions, place};
 use crate::Result;
-use crate::dwarf::Place;
-use crate::table::{Anchor, Definition, Entry, First, Key, Level, Refined, Split, Variant};
+use crate::table::{Anchor, Definition, Entry, First, Key, Level, Refined, Site, Split, Variant};
 
 impl<'a> Builder<'a> {
     /// Walks unit number `number` again, with the names in `split` told apart.
@@ -109,7 +108,7 @@ impl<'a> Builder<'a> {
             if let Some(class) = class_of(node) {
                 let name = interner.name_hash(node.name, super::intern::NameUse::Identifier);
                 refined.definitions.push(Definition {
-                    place: Place { unit: number, offset: node.offset },
+                    site: Site { unit: number, offset: node.offset },
                     anchor: Anchor::key_of(class, name, Variant::Usual),
                     plain: levels.plain[id.index()],
                     previous: levels.previous[id.index()],
@@ -206,7 +205,8 @@ impl Levels {
         let mut foreign = graph.foreign.named().iter().peekable();
         let variant = |(i, node): (usize, &super::graph::Node)| {
             if let Some((_, place)) = foreign.next_if(|(id, _)| id.index() == i) {
-                return level.foreign.get(place).copied().unwrap_or(Variant::Usual);
+                let site = Site { unit: place.unit, offset: place.offset };
+                return level.foreign.get(&site).copied().unwrap_or(Variant::Usual);
             }
             let Some(&usual) = split.usual.get(&self.anchors[i]) else { return Variant::Usual };
             if class_of(node).is_none() {

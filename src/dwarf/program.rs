@@ -66,22 +66,22 @@ impl<'a> Sections<'a> {
         }
     }
 
+    /// The names of the sections that [`load`](Self::load) asks for.
+    pub const NAMES: [&'static str; 8] = [
+        ".debug_info",
+        ".debug_abbrev",
+        ".debug_str",
+        ".debug_line_str",
+        ".debug_str_offsets",
+        ".debug_addr",
+        ".debug_loc",
+        ".debug_loclists",
+    ];
+
     /// All sections of a file; `get` finds one by its name.
-    ///
-    /// # Errors
-    /// Those of `get`.
-    pub fn load(endian: RunTimeEndian, mut get: impl FnMut(&str) -> Result<&'a [u8]>) -> Result<Self> {
-        Ok(Sections {
-            info: get(".debug_info")?,
-            abbrev: get(".debug_abbrev")?,
-            str: get(".debug_str")?,
-            line_str: get(".debug_line_str")?,
-            str_offsets: get(".debug_str_offsets")?,
-            addr: get(".debug_addr")?,
-            loc: get(".debug_loc")?,
-            loclists: get(".debug_loclists")?,
-            ..Sections::empty(endian)
-        })
+    pub fn load(endian: RunTimeEndian, mut get: impl FnMut(&'static str) -> &'a [u8]) -> Self {
+        let [info, abbrev, str, line_str, str_offsets, addr, loc, loclists] = Self::NAMES.map(&mut get);
+        Sections { info, abbrev, str, line_str, str_offsets, addr, loc, loclists, ..Sections::empty(endian) }
     }
 }
 

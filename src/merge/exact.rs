@@ -11,9 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::dwarf::Place;
 use crate::table::{
-    Anchor, AnchorId, Entry, EntryId, Key, KeyMap, Level, Mentions, Refined, Split, Tables, Variant,
+    Anchor, AnchorId, Entry, EntryId, Key, KeyMap, Level, Mentions, Refined, Site, Split, Tables, Variant,
 };
 
 /// Rounds after which the result stands as it is, and the report says so. Kernels need some ten; a round
@@ -261,10 +260,10 @@ struct Binder<'b, 'a> {
 }
 
 /// The definitions and declarations of split names that are not the usual ones, by place.
-fn foreign(split: &Split, refined: &[Refined<'_>]) -> HashMap<Place, Variant> {
+fn foreign(split: &Split, refined: &[Refined<'_>]) -> HashMap<Site, Variant> {
     let definitions = refined.iter().flat_map(|refined| &refined.definitions);
     let odd = definitions.filter(|d| d.variant != Variant::Usual && split.usual.contains_key(&d.anchor));
-    odd.map(|d| (d.place, d.variant)).collect()
+    odd.map(|d| (d.site, d.variant)).collect()
 }
 
 type Bound = HashMap<(u32, Key), Option<Key>>;
@@ -313,7 +312,7 @@ impl<'a> Binder<'_, 'a> {
                 if let Some(complete) = completed.get(&entry.key)
                     && let Some((other, complete)) = self.find(*complete)
                 {
-                    let (unit, tables) = (definition.place.unit, &refined.tables);
+                    let (unit, tables) = (definition.site.unit, &refined.tables);
                     compare(tables, other, (definition.entry, complete), |p, q| {
                         if p.variant == Variant::Declared {
                             note(unit, tables, split, p, q.variant, &mut bound);

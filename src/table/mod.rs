@@ -38,6 +38,15 @@ impl First {
     }
 }
 
+/// Where something lies: the number of its unit, and its offset in the unit in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Site {
+    /// The number of the unit.
+    pub unit: u32,
+    /// Offset from the start of the unit, in bytes.
+    pub offset: u32,
+}
+
 /// Everything that a worker found.
 #[derive(Debug, Default)]
 pub struct Tables<'a> {

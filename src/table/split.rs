@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{EntryId, Key, KeyMap, Tables, Variant};
-use crate::dwarf::Place;
+use super::{EntryId, Key, KeyMap, Site, Tables, Variant};
 
 /// The names that have several definitions, as known at one level.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +23,7 @@ pub struct Level {
     pub bound: HashMap<(u32, Key), Key>,
     /// Which definition something with a split name is, for those who refer to it from another unit. What is
     /// not in here is the usual one.
-    pub foreign: HashMap<Place, Variant>,
+    pub foreign: HashMap<Site, Variant>,
 }
 
 /// What units that were walked again say.
@@ -44,7 +43,7 @@ pub struct Refined<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
     /// Where it lies.
-    pub place: Place,
+    pub site: Site,
     /// The key of its name's usual anchor.
     pub anchor: Key,
     /// Its key at level 0.

@@ -7,8 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use btfgen::Image;
 use btfgen::btf::{Btf, Kind, TypeId};
+use btfgen::{DebugSections, Image};
 use gimli::constants as dw;
 use gimli::{AttributeValue, DebugAbbrev, DebugInfo, EndianSlice, RunTimeEndian};
 
@@ -55,7 +55,8 @@ fn number(value: &AttributeValue<Slice<'_>>) -> Option<u64> {
 impl Dies {
     fn read(path: &Path) -> Dies {
         let image = Image::open(path).unwrap();
-        let program = super::dwarf::program(&image);
+        let sections = DebugSections::read(&image).unwrap();
+        let program = sections.program().unwrap();
         let sections = &program.files()[0];
         let endian = sections.endian;
         let slice = |bytes| EndianSlice::new(bytes, endian);
