@@ -11,10 +11,12 @@ use crate::btf::{self, Btf, CheckOptions, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
 use crate::dwarf::{self, Sections, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
+use crate::merge::base::Base;
 use crate::merge::emit;
 use crate::merge::exact::Exact;
 use crate::merge::functions::{self, KfuncMarks};
 use crate::merge::resolve::Resolution;
+use crate::merge::shared::Shared;
 use crate::merge::variables::{self, VariableSection};
 use crate::options::{Features, Jobs, Options};
 use crate::pool;
@@ -39,13 +41,15 @@ use crate::{Error, Result};
 pub struct Encoder<'p> {
     options: Options,
     jobs: Jobs,
+    base: Option<&'p Base<'p>>,
     progress: Option<&'p (dyn Fn(usize, usize) + Sync)>,
 }
 
 /// What an encode gives.
 #[derive(Debug)]
 pub struct Output {
-    /// A BTF of its own, in the byte order of the input, checked.
+    /// A BTF in the byte order of the input, checked: one of its own, or split from the base. A split one has no
+    /// types if the base has them all.
     pub btf: Vec<u8>,
     /// What was done.
     pub report: Report,
@@ -61,6 +65,13 @@ impl<'p> Encoder<'p> {
     #[must_use]
     pub fn jobs(mut self, jobs: Jobs) -> Self {
         self.jobs = jobs;
+        self
+    }
+
+    /// Has the output continue `base`: it holds only what the base has not.
+    #[must_use]
+    pub fn base(mut self, base: &'p Base<'p>) -> Self {
+        self.base = Some(base);
         self
     }
 
@@ -85,6 +96,9 @@ impl<'p> Encoder<'p> {
 
     fn run(&self, image: &Image, jobs: usize) -> Result<Output> {
         let mut report = Report { jobs, ..Report::default() };
+        if let Some(base) = self.base {
+            fits(base.btf(), image)?;
+        }
         let (sections, units) = report.phase("open", false, |_| open(image))?;
         report.debug_info_bytes = sections.info.len() as u64;
         report.units = units.len() as u64;
@@ -161,15 +175,15 @@ impl<'p> Encoder<'p> {
             report.warnings.insert(warning.code(), warnings.get(warning));
         }
 
-        let mut btf = self.write(image, &tables, &resolution, &mut report)?;
+        let mut written = self.write(image, &tables, &resolution, &mut report)?;
         if report.violations.contains_key(Level::Hygiene.name()) {
-            // What told two types apart could not be written: now they are one.
-            resolution.fold(&mut tables);
-            btf = self.write(image, &tables, &resolution, &mut report)?;
+            // What told two types apart could not be written, or the base has one type for both: now they are one.
+            resolution.fold(&mut tables, written.shared.as_ref());
+            written = self.write(image, &tables, &resolution, &mut report)?;
         }
-        count_types(&mut report, &tables, &resolution);
-        report.output_bytes = btf.len() as u64;
-        Ok(Output { btf, report })
+        count_types(&mut report, &tables, &resolution, written.shared.as_ref());
+        report.output_bytes = written.btf.len() as u64;
+        Ok(Output { btf: written.btf, report })
     }
 
     /// The last stages: from here on there are only bytes, in an order that content decides, which every
@@ -180,19 +194,25 @@ impl<'p> Encoder<'p> {
         tables: &Tables<'_>,
         resolution: &Resolution,
         report: &mut Report,
-    ) -> Result<Vec<u8>> {
-        let order = report.phase("order", true, |_| emit::order(tables, resolution, self.options.order));
-        if order.is_empty() {
+    ) -> Result<Written<'p>> {
+        let Options { features, order, .. } = self.options;
+        let mut order = report.phase("order", true, |_| emit::order(tables, resolution, order));
+        let shared = self.base.map(|base| {
+            report.phase("base", false, |_| Shared::find(base, tables, resolution, &order, features))
+        });
+        if let Some(shared) = &shared {
+            order.retain(|&id| shared.get(id).is_none());
+            report.warnings.insert("base-too-large", u64::from(!shared.is_complete));
+        } else if order.is_empty() {
             return Err(Error::input("there is nothing to encode: its units hold no type and no function"));
         }
-        let endian = match image.endian() {
-            Endianness::Little => btf::Endian::Little,
-            Endianness::Big => btf::Endian::Big,
+        let write = |_: &mut Report| {
+            emit::write(tables, resolution, &order, shared.as_ref(), &self.options, endian(image))
         };
-        let write = |_: &mut Report| emit::write(tables, resolution, &order, &self.options, endian);
         let btf = report.phase("write", false, write)?;
-        report.phase("check", true, |report| check(&btf, report))?;
-        Ok(btf)
+        let base = self.base.map(Base::btf);
+        report.phase("check", true, |report| check(&btf, base, report))?;
+        Ok(Written { btf, shared })
     }
 
     fn walk<'a>(
@@ -217,6 +237,34 @@ impl<'p> Encoder<'p> {
         report.workers = done.iter().map(|d| d.cpu).collect();
         Ok(done.into_iter().map(|d| d.worker.finish()).collect())
     }
+}
+
+/// A BTF as it was written last, and what its base has of it.
+struct Written<'b> {
+    btf: Vec<u8>,
+    shared: Option<Shared<'b>>,
+}
+
+/// The byte order of an image, and of what is made of it.
+fn endian(image: &Image) -> btf::Endian {
+    match image.endian() {
+        Endianness::Little => btf::Endian::Little,
+        Endianness::Big => btf::Endian::Big,
+    }
+}
+
+/// Refuses a base that was made for another machine.
+fn fits(base: &Btf<'_>, image: &Image) -> Result<()> {
+    let hint = "the base must be that of the kernel that the file was built for";
+    if base.endian() != endian(image) {
+        return Err(Error::input("its byte order is not that of the base").hint(hint));
+    }
+    let (ours, theirs) = (u32::from(image.address_size()), base.pointer_bytes());
+    if let Some(theirs) = theirs.filter(|&theirs| theirs != ours) {
+        let message = format!("its pointers have {ours} bytes, those of the base have {theirs}");
+        return Err(Error::input(message).hint(hint));
+    }
+    Ok(())
 }
 
 /// The debug sections of an image, and its units.
@@ -353,11 +401,21 @@ fn refine<'a>(context: Context<'a>, units: &[UnitHeader], exact: &Exact) -> Resu
     Ok(done.into_iter().map(|d| finish(d.worker)).collect())
 }
 
-fn count_types(report: &mut Report, tables: &Tables<'_>, resolution: &Resolution) {
+fn count_types(
+    report: &mut Report,
+    tables: &Tables<'_>,
+    resolution: &Resolution,
+    shared: Option<&Shared<'_>>,
+) {
     for id in tables.types.ids() {
         let kind = tables.types.get(id).kind.name();
         *report.types_in.entry(kind).or_default() += u64::from(tables.types.count(id));
-        if resolution.is_alive(id) {
+        if !resolution.is_alive(id) {
+            continue;
+        }
+        if shared.is_some_and(|shared| shared.get(id).is_some()) {
+            *report.types_in_base.entry(kind).or_default() += 1;
+        } else {
             *report.types_out.entry(kind).or_default() += 1;
         }
     }
@@ -365,12 +423,13 @@ fn count_types(report: &mut Report, tables: &Tables<'_>, resolution: &Resolution
 
 /// The kernel's rules, applied to our own output. What every kernel refuses is an error. What only
 /// matters to programs that load such types by themselves is counted: some of it is what the input says.
-fn check(btf: &[u8], report: &mut Report) -> Result<()> {
+fn check(btf: &[u8], base: Option<&Btf<'_>>, report: &mut Report) -> Result<()> {
     let own_fault = |message: String| {
         Error::input(format!("the output breaks the rules of BTF: {message}"))
             .hint("this is a defect of btfgen; please report it with the input")
     };
-    let parsed = Btf::parse(btf).map_err(|e| own_fault(e.to_string()))?;
+    let parsed = base.map_or_else(|| Btf::parse(btf), |base| Btf::parse_split(btf, base));
+    let parsed = parsed.map_err(|e| own_fault(e.to_string()))?;
     let check = |levels| btf::check(&parsed, &CheckOptions { levels, ..CheckOptions::default() });
     let (mut found, resolve) = rayon::join(
         || check(Levels::ALL.without(Level::Resolve)),

@@ -30,6 +30,8 @@ pub struct Report {
     pub types_in: BTreeMap<&'static str, u64>,
     /// Types in the output by kind.
     pub types_out: BTreeMap<&'static str, u64>,
+    /// Types that the output does not hold because its base has them, by kind; empty without a base.
+    pub types_in_base: BTreeMap<&'static str, u64>,
     /// Functions.
     pub functions: Outcome,
     /// Variables.

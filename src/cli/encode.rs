@@ -9,12 +9,13 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use btfgen::report::Phase;
-use btfgen::{Encoder, Error, Image, Jobs, Options, Result};
+use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::output::{self, Destination, Target};
 use super::report::{self, Run};
+use super::source::Source;
 use super::{sigbus, tell};
 
 /// An encode as any command line asks for it.
@@ -22,6 +23,8 @@ use super::{sigbus, tell};
 pub(crate) struct Request {
     /// The ELF file.
     pub(crate) input: PathBuf,
+    /// What the output continues.
+    pub(crate) base: Option<PathBuf>,
     /// Where the BTF goes.
     pub(crate) output: Destination,
     /// What is encoded.
@@ -61,13 +64,23 @@ pub(crate) fn run(request: &Request) -> Result<()> {
             .hint("redirect it, or name a file"));
     }
 
+    let base_source = request.base.as_deref().map(Source::open).transpose()?;
+    let base_btf = match (&base_source, &request.base) {
+        (Some(source), Some(path)) => Some(source.base(path)?),
+        _ => None,
+    };
+    let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
+
     // From here on the input is mapped, and may shrink under our hands.
     sigbus::expect_of(input);
     let (image, map) = timed("map", || Image::open(input));
     let image = image?;
     let bar = Bar::new(request.progress);
     let progress = |begun, total| bar.show(begun, total);
-    let encoder = Encoder::new(request.options.clone()).jobs(request.jobs).progress(&progress);
+    let mut encoder = Encoder::new(request.options.clone()).jobs(request.jobs).progress(&progress);
+    if let Some(base) = &base {
+        encoder = encoder.base(base);
+    }
     let encoded = encoder.encode(&image);
     bar.clear();
     let btfgen::Output { btf, mut report } = encoded?;
@@ -75,6 +88,9 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let (staged, save) = timed("save", || output.stage(&btf));
     let staged = staged?;
     report.phases.insert(0, map);
+    if base.is_some() {
+        report.phases.insert(0, index);
+    }
     report.phases.push(save);
     report.memory.sample();
     let run = Run { request, report: &report, wall: start.elapsed(), cpu: process_cpu() };

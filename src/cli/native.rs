@@ -175,6 +175,12 @@ struct EncodeArgs {
     #[arg(short, long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
     output: Destination,
 
+    /// What the output continues: raw BTF or an ELF file with a section .BTF, such as the vmlinux of a module
+    ///
+    /// The output then holds only what the base has not, and is of use only above exactly that base.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
     /// Number of workers; the default is the CPUs that affinity and cgroup allow
     ///
     /// The output is the same for every number.
@@ -235,6 +241,7 @@ impl EncodeArgs {
         options.lang_exclude = self.lang_exclude.map(|l| l.0).unwrap_or_default();
         encode::Request {
             input: self.input,
+            base: self.base,
             output: self.output,
             options,
             jobs: self.jobs.unwrap_or_default(),
