@@ -7,7 +7,7 @@ use object::Endianness;
 use object::elf as spec;
 use rayon::prelude::*;
 
-use crate::btf::{self, Btf, CheckOptions, Level, Levels};
+use crate::btf::{self, Btf, CheckOptions, Distilled, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
 use crate::dwarf::{self, Sections, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
@@ -51,6 +51,8 @@ pub struct Output {
     /// A BTF in the byte order of the input, checked: one of its own, or split from the base. A split one has no
     /// types if the base has them all.
     pub btf: Vec<u8>,
+    /// With [`Features::DISTILLED_BASE`], what `btf` is split from instead of the base: the content of `.BTF.base`.
+    pub distilled_base: Option<Vec<u8>>,
     /// What was done.
     pub report: Report,
 }
@@ -96,8 +98,12 @@ impl<'p> Encoder<'p> {
 
     fn run(&self, image: &Image, jobs: usize) -> Result<Output> {
         let mut report = Report { jobs, ..Report::default() };
-        if let Some(base) = self.base {
-            fits(base.btf(), image)?;
+        match self.base {
+            Some(base) => fits(base.btf(), image)?,
+            None if self.options.features.contains(Features::DISTILLED_BASE) => {
+                return Err(Error::usage("there is no base to distill").hint("give the BTF of the kernel"));
+            }
+            None => {}
         }
         let (sections, units) = report.phase("open", false, |_| open(image))?;
         report.debug_info_bytes = sections.info.len() as u64;
@@ -182,8 +188,16 @@ impl<'p> Encoder<'p> {
             written = self.write(image, &tables, &resolution, &mut report)?;
         }
         count_types(&mut report, &tables, &resolution, written.shared.as_ref());
-        report.output_bytes = written.btf.len() as u64;
-        Ok(Output { btf: written.btf, report })
+        let (mut btf, mut distilled_base) = (written.btf, None);
+        if self.options.features.contains(Features::DISTILLED_BASE)
+            && let Some(base) = self.base
+        {
+            let distilled = report.phase("distill", false, |_| distill(&btf, base.btf()))?;
+            (btf, distilled_base) = (distilled.split, Some(distilled.base));
+        }
+        report.output_bytes = btf.len() as u64;
+        report.distilled_bytes = distilled_base.as_ref().map_or(0, |base| base.len() as u64);
+        Ok(Output { btf, distilled_base, report })
     }
 
     /// The last stages: from here on there are only bytes, in an order that content decides, which every
@@ -444,6 +458,14 @@ fn check(btf: &[u8], base: Option<&Btf<'_>>, report: &mut Report) -> Result<()> 
         *report.violations.entry(violation.level.name()).or_default() += 1;
     }
     Ok(())
+}
+
+/// Distills the base of a checked output, and checks what comes of it.
+fn distill(btf: &[u8], base: &Btf<'_>) -> Result<Distilled> {
+    let distilled = btf::distill(&Btf::parse_split(btf, base)?)?;
+    let base = Btf::parse(&distilled.base)?;
+    check(&distilled.split, Some(&base), &mut Report::default())?;
+    Ok(distilled)
 }
 
 /// A permutation that depends on the seed alone (Fisher and Yates, with a multiplicative generator).

@@ -47,6 +47,8 @@ pub struct Report {
     pub violations: BTreeMap<&'static str, u64>,
     /// Bytes of the output.
     pub output_bytes: u64,
+    /// Bytes of the distilled base; 0 without one.
+    pub distilled_bytes: u64,
     /// Memory at its peak.
     pub memory: Memory,
 }

@@ -181,6 +181,14 @@ struct EncodeArgs {
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
 
+    /// Distill the base: write what the output needs of it to FILE.base, beside the output FILE
+    ///
+    /// The output is then split from that and can be loaded above other builds of the kernel (6.11 and later):
+    /// as section .BTF of a module that has FILE.base as section .BTF.base. The same as --features
+    /// +distilled_base.
+    #[arg(long, requires = "base")]
+    distill_base: bool,
+
     /// Number of workers; the default is the CPUs that affinity and cgroup allow
     ///
     /// The output is the same for every number.
@@ -233,6 +241,9 @@ impl EncodeArgs {
     fn request(self) -> encode::Request {
         let mut options = Options::default();
         options.features = self.features.unwrap_or(Features::DEFAULT);
+        if self.distill_base {
+            options.features = options.features.with(Features::DISTILLED_BASE);
+        }
         options.order = match self.order {
             OrderName::Name => Order::Name,
             OrderName::First => Order::First,

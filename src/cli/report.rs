@@ -9,7 +9,7 @@
 //! schema_version   1
 //! btfgen_version   "0.1.0"
 //! input            path, debug_info_bytes, units, units_skipped (by language), units_rewalked
-//! output           path, base (null without one), output_bytes
+//! output           path, base (null without one), output_bytes, distilled_bytes (0 without)
 //! options          features [NAME...], order "name" or "first", flat_arrays, lang_exclude [CODE...]
 //! jobs             number of workers
 //! total            wall_seconds, cpu_seconds
@@ -80,6 +80,7 @@ pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
             "path": request.output.path().to_string_lossy(),
             "base": request.base.as_ref().map(|path| path.to_string_lossy()),
             "output_bytes": report.output_bytes,
+            "distilled_bytes": report.distilled_bytes,
         },
         "options": {
             "features": features.map(|(name, _)| *name).collect::<Vec<_>>(),
@@ -182,7 +183,11 @@ pub(crate) fn tree(run: &Run<'_>) -> String {
         root.add(node);
     }
     let nothing = if sum(&r.types_out) == 0 { ", nothing that the base has not" } else { "" };
-    root.add(Node::new("output", bytes(r.output_bytes) + nothing));
+    let mut output = Node::new("output", bytes(r.output_bytes) + nothing);
+    if r.distilled_bytes > 0 {
+        output.add(Node::new("distilled base", bytes(r.distilled_bytes)));
+    }
+    root.add(output);
     let mut memory = Node::new("peak memory", bytes(r.memory.peak_rss_bytes));
     memory.add(Node::new("anonymous (RssAnon)", bytes(r.memory.anon_bytes)));
     memory.add(Node::new("mapped files (RssFile)", bytes(r.memory.file_bytes)));
