@@ -1,5 +1,6 @@
 //! The pipeline, stage after stage. This is the only place that knows ELF, DWARF and BTF together.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use gimli::RunTimeEndian;
@@ -105,7 +106,9 @@ impl<'p> Encoder<'p> {
             }
             None => {}
         }
-        let (sections, units) = report.phase("open", false, |_| open(image))?;
+        let debug = report.phase("open", false, |_| DebugSections::read(image))?;
+        let sections = debug.sections();
+        let units = report.phase("units", false, |_| dwarf::list_units(&sections))?;
         report.debug_info_bytes = sections.info.len() as u64;
         report.units = units.len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());
@@ -281,39 +284,59 @@ fn fits(base: &Btf<'_>, image: &Image) -> Result<()> {
     Ok(())
 }
 
-/// The debug sections of an image, and its units.
-fn open(image: &Image) -> Result<(Sections<'_>, Vec<UnitHeader>)> {
-    if image.is_relocatable() {
-        return Err(Error::input("object files and kernel modules are not supported yet")
-            .hint("encode the linked vmlinux"));
+/// The debug sections of an image: parts of it, or made from it.
+struct DebugSections<'a> {
+    info: Cow<'a, [u8]>,
+    abbrev: Cow<'a, [u8]>,
+    str: Cow<'a, [u8]>,
+    line_str: Cow<'a, [u8]>,
+    str_offsets: Cow<'a, [u8]>,
+    addr: Cow<'a, [u8]>,
+    loc: Cow<'a, [u8]>,
+    loclists: Cow<'a, [u8]>,
+    endian: RunTimeEndian,
+}
+
+impl<'a> DebugSections<'a> {
+    fn read(image: &'a Image) -> Result<Self> {
+        if !image.debug_section(b".debug_types")?.is_empty() {
+            return Err(Error::input("section .debug_types is not supported yet"));
+        }
+        let info = image.debug_section(b".debug_info")?;
+        if info.is_empty() {
+            let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
+                        the file that was not stripped";
+            return Err(Error::input("has no DWARF debugging information").hint(hint));
+        }
+        Ok(DebugSections {
+            info,
+            abbrev: image.debug_section(b".debug_abbrev")?,
+            str: image.debug_section(b".debug_str")?,
+            line_str: image.debug_section(b".debug_line_str")?,
+            str_offsets: image.debug_section(b".debug_str_offsets")?,
+            addr: image.debug_section(b".debug_addr")?,
+            loc: image.debug_section(b".debug_loc")?,
+            loclists: image.debug_section(b".debug_loclists")?,
+            endian: match image.endian() {
+                Endianness::Little => RunTimeEndian::Little,
+                Endianness::Big => RunTimeEndian::Big,
+            },
+        })
     }
-    let sections = Sections {
-        info: image.content_of(b".debug_info")?,
-        abbrev: image.content_of(b".debug_abbrev")?,
-        str: image.content_of(b".debug_str")?,
-        line_str: image.content_of(b".debug_line_str")?,
-        str_offsets: image.content_of(b".debug_str_offsets")?,
-        addr: image.content_of(b".debug_addr")?,
-        loc: image.content_of(b".debug_loc")?,
-        loclists: image.content_of(b".debug_loclists")?,
-        endian: match image.endian() {
-            Endianness::Little => RunTimeEndian::Little,
-            Endianness::Big => RunTimeEndian::Big,
-        },
-    };
-    for name in [b".zdebug_info".as_slice(), b".debug_types"] {
-        if image.section(name).is_some() {
-            let name = String::from_utf8_lossy(name).into_owned();
-            return Err(Error::input(format!("section {name} is not supported yet")));
+
+    fn sections(&self) -> Sections<'_> {
+        Sections {
+            info: &self.info,
+            abbrev: &self.abbrev,
+            str: &self.str,
+            line_str: &self.line_str,
+            str_offsets: &self.str_offsets,
+            addr: &self.addr,
+            loc: &self.loc,
+            loclists: &self.loclists,
+            endian: self.endian,
         }
     }
-    if sections.info.is_empty() {
-        let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
-                    the file that was not stripped";
-        return Err(Error::input("has no DWARF debugging information").hint(hint));
-    }
-    let units = dwarf::list_units(&sections)?;
-    Ok((sections, units))
 }
 
 /// What the symbol table says.
