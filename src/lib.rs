@@ -75,4 +75,5 @@ pub use elf::Image;
 pub use encode::{Encoder, Output};
 pub use error::{Error, ErrorKind, Result};
 pub use files::DebugSections;
+pub use merge::base::Base;
 pub use options::{Features, Jobs, Options, Order};

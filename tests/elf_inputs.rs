@@ -13,9 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use btfgen::dwarf::{self, Sections};
+use btfgen::dwarf::{UnitHeader, UnitKind};
 use btfgen::report::Report;
-use btfgen::{Encoder, Image, Result};
+use btfgen::{DebugSections, Encoder, Image, Result};
 use common::{encode, fixture, root, skipped, tool, tool_or_skip};
 use object::Endianness;
 use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
@@ -129,18 +129,10 @@ fn same_as_linked(object: &Path) {
 /// Units of `.debug_info`; how many of them hold types.
 fn units(path: &Path) -> (usize, usize) {
     let image = Image::open(path).unwrap();
-    let (info, abbrev) =
-        (image.debug_section(b".debug_info").unwrap(), image.debug_section(b".debug_abbrev").unwrap());
-    let endian = match image.endian() {
-        Endianness::Little => gimli::RunTimeEndian::Little,
-        Endianness::Big => gimli::RunTimeEndian::Big,
-    };
-    let (str, line_str, str_offsets, addr, loc, loclists): (&[u8], &[u8], &[u8], &[u8], &[u8], &[u8]) =
-        Default::default();
-    let sections =
-        Sections { info: &info, abbrev: &abbrev, str, line_str, str_offsets, addr, loc, loclists, endian };
-    let units = dwarf::list_units(&sections).unwrap();
-    (units.len(), units.iter().filter(|u| u.is_type_unit).count())
+    let sections = DebugSections::read(&image).unwrap();
+    let program = sections.program().unwrap();
+    let is_type = |unit: &&UnitHeader| matches!(unit.kind, UnitKind::Type { .. });
+    (program.units().len(), program.units().iter().filter(is_type).count())
 }
 
 /// clang compiles for all of them, with or without a C library.

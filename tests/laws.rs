@@ -5,13 +5,12 @@
 mod common;
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::Command;
 
 use btfgen::btf::{self, Btf, CheckOptions, Endian, Kind, Levels, Type, TypeId};
 use btfgen::{ErrorKind, Features, Options, Order};
+use common::programs::{link_with, random_units};
 use common::render::{missing, render};
 use common::{Model, Random, by_first, each, each_path, encode, encode_with, options, root};
 
@@ -305,53 +304,6 @@ fn types_are_those_of_the_dwarf() {
     }
 }
 
-/// Units in C that declare and define structs of `names` names in a few ways, at random.
-fn random_units(random: &mut Random, names: usize) -> Vec<String> {
-    let mut units = Vec::new();
-    for unit in 0..2 + random.below(names - 1) {
-        let mut source = String::new();
-        let (mut defined, mut variables) = (Vec::new(), String::new());
-        for name in 0..names {
-            let _ = writeln!(source, "struct s{name};");
-        }
-        let mut order: Vec<usize> = (0..names).collect();
-        for i in (1..names).rev() {
-            order.swap(i, random.below(i + 1));
-        }
-        for name in order {
-            let _ = writeln!(variables, "struct s{name} *p{unit}_{name};");
-            if random.below(4) == 0 {
-                continue;
-            }
-            // Equal definitions stand in the same place, so that linkers which unite types may do so.
-            let _ = writeln!(source, "#line {} \"types.h\"\nstruct s{name} {{", 100 * (name + 1));
-            for member in 0..1 + random.below(3) {
-                let other = random.below(names);
-                let aligned = if random.below(6) == 0 { " __attribute__((aligned(32)))" } else { "" };
-                let declared = match random.below(12) {
-                    0..5 => format!("struct s{other} *m{member}"),
-                    5 => format!("int (*m{member})(struct s{other} *, int)"),
-                    6 => format!("const struct s{other} *m{member}[2]"),
-                    7 => format!("struct {{ struct s{other} *inner; int n; }} m{member}"),
-                    8 => format!("union {{ struct s{other} *either; long or; }} m{member}"),
-                    9 if !defined.is_empty() => {
-                        format!("struct s{} m{member}", defined[random.below(defined.len())])
-                    }
-                    10 => format!("long m{member}"),
-                    _ => format!("int m{member}"),
-                };
-                let _ = writeln!(source, "\t{declared}{aligned};");
-            }
-            let _ = writeln!(source, "}};");
-            defined.push(name);
-            let _ = writeln!(variables, "struct s{name} v{unit}_{name};");
-        }
-        source += &variables;
-        units.push(source);
-    }
-    units
-}
-
 /// A compiler and linker, and the flags with which they take random units.
 const LINKERS: [(&str, &[&str]); 3] = [
     ("gcc", &["-static"]),
@@ -392,15 +344,8 @@ fn every_definition_of_a_name_keeps_its_own() {
 fn keeps_its_own(compiler: &Path, flags: &[&str], units: &[String]) -> Option<usize> {
     let all = options(|o| o.features = o.features.with(Features::GLOBAL_VAR));
     let dir = tempfile::tempdir().unwrap();
-    let mut files = Vec::new();
-    for (i, source) in units.iter().enumerate() {
-        files.push(dir.path().join(format!("{i}.c")));
-        std::fs::write(&files[i], source).unwrap();
-    }
     let out = dir.path().join("program");
-    let mut command = Command::new(compiler);
-    command.args(["-g", "-w", "-ffreestanding", "-nostdlib", "-Wl,-e,0", "-Wl,--build-id=none"]);
-    assert!(command.args(flags).args(&files).arg("-o").arg(&out).status().unwrap().success());
+    link_with(compiler, flags, units, &out);
     let check = || {
         let bytes = same_bytes(&out, &all, &[2, 3], &[1, 2]);
         sound(&bytes, "random units", true);
