@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
 
-use btfgen::btf::{self, Btf, CheckOptions, Endian, Kind, Levels, Type, TypeId};
+use btfgen::btf::{self, Btf, CheckOptions, Endian, Kind, Levels, TypeId};
 use btfgen::{ErrorKind, Features, Options, Order};
-use common::render::{missing, render};
+use common::render::{missing, references, render};
 use common::{Model, Random, by_first, each, each_path, encode, encode_with, options, root};
 
 /// Options that change what is written.
@@ -31,7 +31,7 @@ fn settings() -> Vec<(&'static str, Options)> {
     ]
 }
 
-const PROGRAMS: [&str; 18] = [
+const PROGRAMS: [&str; 19] = [
     "base_types",
     "modifiers",
     "arrays",
@@ -49,6 +49,7 @@ const PROGRAMS: [&str; 18] = [
     "nested",
     "bit_int",
     "tags",
+    "containers",
     "all",
 ];
 
@@ -163,16 +164,6 @@ fn no_type_is_there_twice() {
 /// References lead to types, and every variable lies in a section.
 #[test]
 fn references_lead_somewhere() {
-    let references = |ty: &Type<'_>| -> Vec<TypeId> {
-        let array = ty.array().map(|a| [a.element, a.index]);
-        ty.target()
-            .into_iter()
-            .chain(array.into_iter().flatten())
-            .chain(ty.members().map(|m| m.ty))
-            .chain(ty.params().map(|p| p.ty))
-            .chain(ty.datasec_entries().map(|e| e.var))
-            .collect()
-    };
     each("all", |_, m| {
         // All of them exist.
         for ty in m.btf.types() {
