@@ -305,8 +305,8 @@ repack() {
 		debuglink_bad) objcopy --add-section .other="$name" "$name.debug" ;;
 		esac ;;
 	build_id)
-		mkdir -p "$name.root/.build-id/c0"
-		objcopy --only-keep-debug "$from" "$name.root/.build-id/c0/de0123456789abcdef0123456789abcdef0123.debug"
+		mkdir -p .build-id/c0
+		objcopy --only-keep-debug "$from" .build-id/c0/de0123456789abcdef0123456789abcdef0123.debug
 		objcopy --strip-all "$from" "$name" ;;
 	distro)
 		# As distributions do: the debugging information in a file of its own, compressed, and what it shares
@@ -319,7 +319,7 @@ repack() {
 		rm other ;;
 	esac
 	local made
-	for made in "$name" "$name".* .debug; do
+	for made in "$name" "$name".* .debug .build-id; do
 		if [ -d "$made" ]; then
 			mkdir -p "${out%/*}/$made"
 			cp -r "$made/." "${out%/*}/$made"
