@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::btf::{self, Btf, CheckOptions, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
-use crate::dwarf::{self, Sections, UnitHeader};
+use crate::dwarf::{Program, Sections, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
 use crate::merge::emit;
 use crate::merge::exact::Exact;
@@ -85,21 +85,19 @@ impl<'p> Encoder<'p> {
 
     fn run(&self, image: &Image, jobs: usize) -> Result<Output> {
         let mut report = Report { jobs, ..Report::default() };
-        let (sections, units) = report.phase("open", false, |_| open(image))?;
-        report.debug_info_bytes = sections.info.len() as u64;
-        report.units = units.len() as u64;
+        let program = &report.phase("open", false, |_| open(image))?;
+        report.debug_info_bytes = program.files().iter().map(|file| file.info.len() as u64).sum();
+        report.units = program.units().len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());
         let data_sections = variable_sections(image, self.options.features);
         let wanted = data_sections.iter().filter(|s| s.wanted);
         let wanted: Vec<_> = wanted.map(|s| s.address..s.address.saturating_add(s.size)).collect();
-        let context = Context { sections, options: &self.options, machine, variables: &wanted };
+        let context = Context { program, options: &self.options, machine, variables: &wanted };
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
-            let (built, symbols) = rayon::join(
-                || self.walk(image, context, &units, report),
-                || Symbols::read(image, &self.options),
-            );
+            let (built, symbols) =
+                rayon::join(|| self.walk(image, context, report), || Symbols::read(image, &self.options));
             Ok::<_, Error>((built?, symbols?))
         })?;
         let mut warnings = Warnings::default();
@@ -117,7 +115,7 @@ impl<'p> Encoder<'p> {
             let mut exact = Exact::default();
             let mut refined: Vec<Refined<'_>> = Vec::new();
             while exact.advance(&tables, &refined) {
-                refined = refine(context, &units, &exact)?;
+                refined = refine(context, &exact)?;
             }
             report.units_rewalked = exact.units().count() as u64;
             if !exact.is_settled() {
@@ -195,63 +193,47 @@ impl<'p> Encoder<'p> {
         Ok(btf)
     }
 
-    fn walk<'a>(
-        &self,
-        image: &Image,
-        context: Context<'a>,
-        units: &[UnitHeader],
-        report: &mut Report,
-    ) -> Result<Vec<Built<'a>>> {
+    fn walk<'a>(&self, image: &Image, context: Context<'a>, report: &mut Report) -> Result<Vec<Built<'a>>> {
+        let units = context.program.units();
         let order = self.options.shuffle.map(|seed| shuffled(units.len(), seed));
         let progress = |begun: usize| {
             if let Some(progress) = self.progress {
                 progress(begun, units.len());
             }
             if order.is_none() {
-                release_behind(image, context.sections.info, units, begun);
+                release_behind(image, context.program, begun);
             }
         };
         let take = |turn| order.as_ref().map_or(turn, |order| order[turn]);
-        let step = |builder: &mut Builder<'a>, i: usize| builder.unit(units[i], i as u32);
+        let step = |builder: &mut Builder<'a>, i: usize| builder.unit(i as u32);
         let done = pool::run(units.len(), take, progress, || Builder::new(context), step)?;
         report.workers = done.iter().map(|d| d.cpu).collect();
         Ok(done.into_iter().map(|d| d.worker.finish()).collect())
     }
 }
 
-/// The debug sections of an image, and its units.
-fn open(image: &Image) -> Result<(Sections<'_>, Vec<UnitHeader>)> {
+/// The debugging information of an image.
+fn open(image: &Image) -> Result<Program<'_>> {
     if image.is_relocatable() {
         return Err(Error::input("object files and kernel modules are not supported yet")
             .hint("encode the linked vmlinux"));
     }
-    let sections = Sections {
-        info: image.content_of(b".debug_info")?,
-        abbrev: image.content_of(b".debug_abbrev")?,
-        str: image.content_of(b".debug_str")?,
-        line_str: image.content_of(b".debug_line_str")?,
-        str_offsets: image.content_of(b".debug_str_offsets")?,
-        addr: image.content_of(b".debug_addr")?,
-        loc: image.content_of(b".debug_loc")?,
-        loclists: image.content_of(b".debug_loclists")?,
-        endian: match image.endian() {
-            Endianness::Little => RunTimeEndian::Little,
-            Endianness::Big => RunTimeEndian::Big,
-        },
+    let endian = match image.endian() {
+        Endianness::Little => RunTimeEndian::Little,
+        Endianness::Big => RunTimeEndian::Big,
     };
-    for name in [b".zdebug_info".as_slice(), b".debug_types"] {
-        if image.section(name).is_some() {
-            let name = String::from_utf8_lossy(name).into_owned();
-            return Err(Error::input(format!("section {name} is not supported yet")));
-        }
+    let sections = Sections::load(endian, |name| image.content_of(name.as_bytes()))?;
+    if image.section(b".zdebug_info").is_some() {
+        return Err(Error::input("section .zdebug_info is not supported yet"));
     }
     if sections.info.is_empty() {
         let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
                     the file that was not stripped";
         return Err(Error::input("has no DWARF debugging information").hint(hint));
     }
-    let units = dwarf::list_units(&sections)?;
-    Ok((sections, units))
+    let types = image.content_of(b".debug_types")?;
+    let types = Sections { info: types, is_types: true, names_of: Some(0), ..sections };
+    Program::new(if types.info.is_empty() { vec![sections] } else { vec![sections, types] })
 }
 
 /// What the symbol table says.
@@ -316,8 +298,11 @@ const RELEASE_STEP: u64 = 16 << 20;
 
 /// Whenever the beginning of unit number `begun` passes a step, gives back the step before the last one:
 /// whoever is still that far behind reads it again.
-fn release_behind(image: &Image, info: &[u8], units: &[UnitHeader], begun: usize) {
-    let offset = |i: usize| units.get(i).map_or(0, |unit| unit.offset);
+fn release_behind(image: &Image, program: &Program<'_>, begun: usize) {
+    let Some(UnitHeader { file, .. }) = program.units().get(begun) else { return };
+    let info = program.files()[*file as usize].info;
+    let offset =
+        |i: usize| program.units().get(i).filter(|unit| unit.file == *file).map_or(0, |unit| unit.offset);
     let (now, before) = (offset(begun) / RELEASE_STEP, offset(begun.saturating_sub(1)) / RELEASE_STEP);
     if now > before && now >= 2 {
         let end = (now - 1) * RELEASE_STEP;
@@ -338,12 +323,11 @@ fn join<'a>(tables: Vec<Tables<'a>>) -> Tables<'a> {
 }
 
 /// Walks again the units that a name with several definitions makes doubtful.
-fn refine<'a>(context: Context<'a>, units: &[UnitHeader], exact: &Exact) -> Result<Vec<Refined<'a>>> {
+fn refine<'a>(context: Context<'a>, exact: &Exact) -> Result<Vec<Refined<'a>>> {
     let numbers: Vec<u32> = exact.units().collect();
     let new = || (Builder::new(context), Refined::default());
     let step = |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| {
-        let number = numbers[i];
-        builder.refine(units[number as usize], number, exact.split(), refined)
+        builder.refine(numbers[i], exact.split(), refined)
     };
     let done = pool::run(numbers.len(), |turn| turn, |_| {}, new, step)?;
     let finish = |(builder, mut refined): (Builder<'a>, Refined<'a>)| {

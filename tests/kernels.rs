@@ -204,9 +204,9 @@ fn equal_to_what_the_peer_made() {
 fn both_readers_agree() {
     for path in kernels().unwrap_or_default() {
         let image = Image::open(&path).unwrap();
-        let sections = common::dwarf::sections(&image);
+        let program = common::dwarf::program(&image);
         // One unit of eight: attribute by attribute, with gimli beside, takes its time.
-        let seen = common::dwarf::compare_units(&path, &sections, |unit| unit % 8 == 0);
+        let seen = common::dwarf::compare_units(&path, &program, |unit| unit % 8 == 0);
         assert!(seen.dies > 10_000, "{}: {} DIEs", path.display(), seen.dies);
         let empty: BTreeSet<_> =
             seen.by_slot().into_iter().filter(|(_, n)| *n == 0).map(|(what, _)| what).collect();

@@ -314,7 +314,8 @@ fn random_units(random: &mut Random, names: usize) -> Vec<String> {
             if random.below(4) == 0 {
                 continue;
             }
-            let _ = writeln!(source, "struct s{name} {{");
+            // Equal definitions stand in the same place, so that linkers which unite types may do so.
+            let _ = writeln!(source, "#line {} \"types.h\"\nstruct s{name} {{", 100 * (name + 1));
             for member in 0..1 + random.below(3) {
                 let other = random.below(names);
                 let aligned = if random.below(6) == 0 { " __attribute__((aligned(32)))" } else { "" };
@@ -352,45 +353,59 @@ fn write_units(dir: &Path, units: &[String]) -> Vec<PathBuf> {
     units.iter().enumerate().map(write).collect()
 }
 
+/// A compiler and linker, and the flags with which they take random units.
+const LINKERS: [(&str, &[&str]); 3] = [
+    ("gcc", &["-static"]),
+    ("gcc", &["-shared", "-fPIC", "-flto", "-O1"]),
+    ("clang-19", &["-shared", "-fPIC", "-flto=full", "-fuse-ld=lld-19"]),
+];
+
 /// Names with several definitions, in and out of cycles: whoever means one of them gets that one, and the
-/// order of units and the number of workers never matter.
+/// order of units and the number of workers never matter. With link-time optimisation units refer to
+/// definitions in each other.
 #[test]
 fn every_definition_of_a_name_keeps_its_own() {
     const PROGRAMS: u64 = 99;
-    let Some(gcc) = common::tool("x86_64-linux-gnu-gcc").or_else(|| common::tool_or_skip("gcc")) else {
-        return;
-    };
-    let all = options(|o| o.features = o.features.with(Features::GLOBAL_VAR));
-    let dir = tempfile::tempdir().unwrap();
     let mut failed = Vec::new();
-    for seed in 1..=PROGRAMS {
-        // Small ones first: the first that fails is the one to look at.
-        let units = random_units(&mut Random::new(seed), 2 + seed as usize / 25);
-        let files = write_units(dir.path(), &units);
-        let out = dir.path().join("program");
-        let mut command = Command::new(&gcc);
-        command.args([
-            "-g",
-            "-w",
-            "-ffreestanding",
-            "-nostdlib",
-            "-static",
-            "-Wl,-e,0",
-            "-Wl,--build-id=none",
-        ]);
-        assert!(command.args(&files).arg("-o").arg(&out).status().unwrap().success());
-        let checked = catch_unwind(AssertUnwindSafe(|| {
-            let bytes = same_bytes(&out, &all, &[2, 3], &[1, 2]);
-            sound(&bytes, "random units", true);
-            let compared = common::graph::compare(&out, &bytes);
-            assert!(compared.roots > 5, "{compared:?}");
-        }));
-        if checked.is_err() {
-            eprintln!("^^^ seed {seed}: {}", units.join("\n// --- the next unit\n"));
-            failed.push(seed);
+    for (tool, flags) in LINKERS {
+        let Some(compiler) = common::tool_or_skip(tool) else { continue };
+        let mut between = 0;
+        for seed in 1..=PROGRAMS {
+            // Small ones first: the first that fails is the one to look at.
+            let units = random_units(&mut Random::new(seed), 2 + seed as usize / 25);
+            match keeps_its_own(&compiler, flags, &units) {
+                Some(references) => between += references,
+                None => {
+                    eprintln!("^^^ seed {seed}: {}", units.join("\n// --- the next unit\n"));
+                    failed.push((tool, flags, seed));
+                }
+            }
+        }
+        if flags.iter().any(|flag| flag.starts_with("-flto=")) {
+            assert!(between > 100, "{tool} {flags:?}: {between} references between units");
         }
     }
-    assert!(failed.is_empty(), "of {PROGRAMS} programs those of the seeds {failed:?} are wrong");
+    assert!(failed.is_empty(), "wrong: {failed:?}");
+}
+
+/// Holds a program against the graph of its DIEs. Returns how many references lead from one of its units into
+/// another; `None` if it is wrong.
+fn keeps_its_own(compiler: &Path, flags: &[&str], units: &[String]) -> Option<usize> {
+    let all = options(|o| o.features = o.features.with(Features::GLOBAL_VAR));
+    let dir = tempfile::tempdir().unwrap();
+    let files = write_units(dir.path(), units);
+    let out = dir.path().join("program");
+    let mut command = Command::new(compiler);
+    command.args(["-g", "-w", "-ffreestanding", "-nostdlib", "-Wl,-e,0", "-Wl,--build-id=none"]);
+    assert!(command.args(flags).args(&files).arg("-o").arg(&out).status().unwrap().success());
+    let check = || {
+        let bytes = same_bytes(&out, &all, &[2, 3], &[1, 2]);
+        sound(&bytes, "random units", true);
+        let compared = common::graph::compare(&out, &bytes);
+        assert!(compared.roots > 5, "{compared:?}");
+        compared.between_units
+    };
+    catch_unwind(AssertUnwindSafe(check)).ok()
 }
 
 /// A way to pack the DWARF of a random program.

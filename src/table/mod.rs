@@ -16,7 +16,7 @@ pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
 pub use key::{Key, KeyHasher, KeyIdentity, KeyMap};
 pub use split::{Definition, Level, Refined, Split};
 pub use strings::{StrId, Strings};
-pub use types::{Anchor, AnchorClass, Entry, EntryId, Part, Ref, TypeTable, Variant};
+pub use types::{Anchor, AnchorClass, AnchorId, Entry, EntryId, Part, Ref, TypeTable, Variant};
 pub use variable::Variable;
 
 /// Where something was met first: the number of its unit, then its place in the unit.
@@ -62,6 +62,8 @@ pub struct Mentions {
     pub unit: u32,
     /// The entries, in the order of the unit.
     pub entries: Box<[EntryId]>,
+    /// The names that it refers to in other units.
+    pub foreign: Box<[AnchorId]>,
 }
 
 impl<'a> Tables<'a> {
@@ -72,9 +74,8 @@ impl<'a> Tables<'a> {
         self.funcs.join(other.funcs, &strings, &entries);
         self.variables.extend(other.variables.into_iter().map(|v| v.renumber(&strings, &entries)));
         self.mentions.extend(other.mentions.into_iter().map(|mut mentions| {
-            for entry in &mut mentions.entries {
-                *entry = entries.entry(*entry);
-            }
+            mentions.entries.iter_mut().for_each(|entry| *entry = entries.entry(*entry));
+            mentions.foreign.iter_mut().for_each(|anchor| *anchor = entries.anchor(*anchor));
             mentions
         }));
     }

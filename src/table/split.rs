@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{EntryId, Key, KeyMap, Tables};
+use super::{EntryId, Key, KeyMap, Tables, Variant};
+use crate::dwarf::Place;
 
 /// The names that have several definitions, as known at one level.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +22,9 @@ pub struct Level {
     /// Names that a unit only declares, and which definition it means all the same: one of its structs
     /// says so. By the number of the unit and the key of the name's usual anchor.
     pub bound: HashMap<(u32, Key), Key>,
+    /// Which definition something with a split name is, for those who refer to it from another unit. What is
+    /// not in here is the usual one.
+    pub foreign: HashMap<Place, Variant>,
 }
 
 /// What units that were walked again say.
@@ -39,14 +43,16 @@ pub struct Refined<'a> {
 /// A definition or declaration in a unit that was walked again.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
-    /// The number of the unit.
-    pub unit: u32,
+    /// Where it lies.
+    pub place: Place,
     /// The key of its name's usual anchor.
     pub anchor: Key,
     /// Its key at level 0.
     pub plain: Key,
     /// Its key one level earlier, by which others refer to it.
     pub previous: Key,
+    /// Which definition of its name it was taken for.
+    pub variant: Variant,
     /// Its entry in the refined tables.
     pub entry: EntryId,
 }
