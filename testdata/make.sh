@@ -2,8 +2,9 @@
 # Builds the test fixtures: make.sh [OUTDIR], by default target/fixtures.
 # make.sh --demo builds small/demo.elf, the one fixture that is checked in.
 #
-# Every fixture is a small program without a C library, linked so that no relocation is left.
-# A compiler that is missing is named on stderr, and what it would build is left out.
+# Every fixture is a small program without a C library, linked so that no relocation is left, or packed in one
+# of the containers that DWARF comes in.
+# A compiler or tool that is missing is named on stderr, and what it would build is left out.
 # What is up to date stays untouched. JOBS=N sets the number of parallel builds.
 set -euo pipefail
 
