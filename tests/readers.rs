@@ -29,7 +29,7 @@ fn every_die_of_every_fixture() {
     const SHF_COMPRESSED: u64 = 0x800;
     let (units, dies) = compare_fixtures(|image| {
         let info = image.section(b".debug_info");
-        !image.is_relocatable() && info.is_some_and(|s| u64::from(s.flags.0) & SHF_COMPRESSED == 0)
+        !image.is_relocatable() && info.is_some_and(|s| s.flags.0 & SHF_COMPRESSED == 0)
     });
     if units == 0 {
         return skipped("no fixture was built");
