@@ -2,7 +2,9 @@
 //!
 //! In comes a path, out go borrowed slices. Nothing here knows what a section means.
 
+pub mod insert;
 mod kfunc;
+mod raw;
 mod symbols;
 
 pub use kfunc::{Kfunc, KfuncFlags, kfuncs};
@@ -94,6 +96,11 @@ impl Image {
     /// The path that was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
     }
 
     /// Byte order of the target.
