@@ -1,5 +1,6 @@
 //! The pipeline, stage after stage. This is the only place that knows ELF, DWARF and BTF together.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use gimli::RunTimeEndian;
@@ -7,14 +8,16 @@ use object::Endianness;
 use object::elf as spec;
 use rayon::prelude::*;
 
-use crate::btf::{self, Btf, CheckOptions, Level, Levels};
+use crate::btf::{self, Btf, CheckOptions, Distilled, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
 use crate::dwarf::{self, Sections, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
+use crate::merge::base::Base;
 use crate::merge::emit;
 use crate::merge::exact::Exact;
 use crate::merge::functions::{self, KfuncMarks};
 use crate::merge::resolve::Resolution;
+use crate::merge::shared::Shared;
 use crate::merge::variables::{self, VariableSection};
 use crate::options::{Features, Jobs, Options};
 use crate::pool;
@@ -39,14 +42,18 @@ use crate::{Error, Result};
 pub struct Encoder<'p> {
     options: Options,
     jobs: Jobs,
+    base: Option<&'p Base<'p>>,
     progress: Option<&'p (dyn Fn(usize, usize) + Sync)>,
 }
 
 /// What an encode gives.
 #[derive(Debug)]
 pub struct Output {
-    /// A BTF of its own, in the byte order of the input, checked.
+    /// A BTF in the byte order of the input, checked: one of its own, or split from the base. A split one has no
+    /// types if the base has them all.
     pub btf: Vec<u8>,
+    /// With [`Features::DISTILLED_BASE`], what `btf` is split from instead of the base: the content of `.BTF.base`.
+    pub distilled_base: Option<Vec<u8>>,
     /// What was done.
     pub report: Report,
 }
@@ -61,6 +68,13 @@ impl<'p> Encoder<'p> {
     #[must_use]
     pub fn jobs(mut self, jobs: Jobs) -> Self {
         self.jobs = jobs;
+        self
+    }
+
+    /// Has the output continue `base`: it holds only what the base has not.
+    #[must_use]
+    pub fn base(mut self, base: &'p Base<'p>) -> Self {
+        self.base = Some(base);
         self
     }
 
@@ -85,7 +99,16 @@ impl<'p> Encoder<'p> {
 
     fn run(&self, image: &Image, jobs: usize) -> Result<Output> {
         let mut report = Report { jobs, ..Report::default() };
-        let (sections, units) = report.phase("open", false, |_| open(image))?;
+        match self.base {
+            Some(base) => fits(base.btf(), image)?,
+            None if self.options.features.contains(Features::DISTILLED_BASE) => {
+                return Err(Error::usage("there is no base to distill").hint("give the BTF of the kernel"));
+            }
+            None => {}
+        }
+        let debug = report.phase("open", false, |_| DebugSections::read(image))?;
+        let sections = debug.sections();
+        let units = report.phase("units", false, |_| dwarf::list_units(&sections))?;
         report.debug_info_bytes = sections.info.len() as u64;
         report.units = units.len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());
@@ -161,15 +184,23 @@ impl<'p> Encoder<'p> {
             report.warnings.insert(warning.code(), warnings.get(warning));
         }
 
-        let mut btf = self.write(image, &tables, &resolution, &mut report)?;
+        let mut written = self.write(image, &tables, &resolution, &mut report)?;
         if report.violations.contains_key(Level::Hygiene.name()) {
-            // What told two types apart could not be written: now they are one.
-            resolution.fold(&mut tables);
-            btf = self.write(image, &tables, &resolution, &mut report)?;
+            // What told two types apart could not be written, or the base has one type for both: now they are one.
+            resolution.fold(&mut tables, written.shared.as_ref());
+            written = self.write(image, &tables, &resolution, &mut report)?;
         }
-        count_types(&mut report, &tables, &resolution);
+        count_types(&mut report, &tables, &resolution, written.shared.as_ref());
+        let (mut btf, mut distilled_base) = (written.btf, None);
+        if self.options.features.contains(Features::DISTILLED_BASE)
+            && let Some(base) = self.base
+        {
+            let distilled = report.phase("distill", false, |_| distill(&btf, base.btf()))?;
+            (btf, distilled_base) = (distilled.split, Some(distilled.base));
+        }
         report.output_bytes = btf.len() as u64;
-        Ok(Output { btf, report })
+        report.distilled_bytes = distilled_base.as_ref().map_or(0, |base| base.len() as u64);
+        Ok(Output { btf, distilled_base, report })
     }
 
     /// The last stages: from here on there are only bytes, in an order that content decides, which every
@@ -180,19 +211,25 @@ impl<'p> Encoder<'p> {
         tables: &Tables<'_>,
         resolution: &Resolution,
         report: &mut Report,
-    ) -> Result<Vec<u8>> {
-        let order = report.phase("order", true, |_| emit::order(tables, resolution, self.options.order));
-        if order.is_empty() {
+    ) -> Result<Written<'p>> {
+        let Options { features, order, .. } = self.options;
+        let mut order = report.phase("order", true, |_| emit::order(tables, resolution, order));
+        let shared = self.base.map(|base| {
+            report.phase("base", false, |_| Shared::find(base, tables, resolution, &order, features))
+        });
+        if let Some(shared) = &shared {
+            order.retain(|&id| shared.get(id).is_none());
+            report.warnings.insert("base-too-large", u64::from(!shared.is_complete));
+        } else if order.is_empty() {
             return Err(Error::input("there is nothing to encode: its units hold no type and no function"));
         }
-        let endian = match image.endian() {
-            Endianness::Little => btf::Endian::Little,
-            Endianness::Big => btf::Endian::Big,
+        let write = |_: &mut Report| {
+            emit::write(tables, resolution, &order, shared.as_ref(), &self.options, endian(image))
         };
-        let write = |_: &mut Report| emit::write(tables, resolution, &order, &self.options, endian);
         let btf = report.phase("write", false, write)?;
-        report.phase("check", true, |report| check(&btf, report))?;
-        Ok(btf)
+        let base = self.base.map(Base::btf);
+        report.phase("check", true, |report| check(&btf, base, report))?;
+        Ok(Written { btf, shared })
     }
 
     fn walk<'a>(
@@ -219,39 +256,87 @@ impl<'p> Encoder<'p> {
     }
 }
 
-/// The debug sections of an image, and its units.
-fn open(image: &Image) -> Result<(Sections<'_>, Vec<UnitHeader>)> {
-    if image.is_relocatable() {
-        return Err(Error::input("object files and kernel modules are not supported yet")
-            .hint("encode the linked vmlinux"));
+/// A BTF as it was written last, and what its base has of it.
+struct Written<'b> {
+    btf: Vec<u8>,
+    shared: Option<Shared<'b>>,
+}
+
+/// The byte order of an image, and of what is made of it.
+fn endian(image: &Image) -> btf::Endian {
+    match image.endian() {
+        Endianness::Little => btf::Endian::Little,
+        Endianness::Big => btf::Endian::Big,
     }
-    let sections = Sections {
-        info: image.content_of(b".debug_info")?,
-        abbrev: image.content_of(b".debug_abbrev")?,
-        str: image.content_of(b".debug_str")?,
-        line_str: image.content_of(b".debug_line_str")?,
-        str_offsets: image.content_of(b".debug_str_offsets")?,
-        addr: image.content_of(b".debug_addr")?,
-        loc: image.content_of(b".debug_loc")?,
-        loclists: image.content_of(b".debug_loclists")?,
-        endian: match image.endian() {
-            Endianness::Little => RunTimeEndian::Little,
-            Endianness::Big => RunTimeEndian::Big,
-        },
-    };
-    for name in [b".zdebug_info".as_slice(), b".debug_types"] {
-        if image.section(name).is_some() {
-            let name = String::from_utf8_lossy(name).into_owned();
-            return Err(Error::input(format!("section {name} is not supported yet")));
+}
+
+/// Refuses a base that was made for another machine.
+fn fits(base: &Btf<'_>, image: &Image) -> Result<()> {
+    let hint = "the base must be that of the kernel that the file was built for";
+    if base.endian() != endian(image) {
+        return Err(Error::input("its byte order is not that of the base").hint(hint));
+    }
+    let (ours, theirs) = (u32::from(image.address_size()), base.pointer_bytes());
+    if let Some(theirs) = theirs.filter(|&theirs| theirs != ours) {
+        let message = format!("its pointers have {ours} bytes, those of the base have {theirs}");
+        return Err(Error::input(message).hint(hint));
+    }
+    Ok(())
+}
+
+/// The debug sections of an image: parts of it, or made from it.
+struct DebugSections<'a> {
+    info: Cow<'a, [u8]>,
+    abbrev: Cow<'a, [u8]>,
+    str: Cow<'a, [u8]>,
+    line_str: Cow<'a, [u8]>,
+    str_offsets: Cow<'a, [u8]>,
+    addr: Cow<'a, [u8]>,
+    loc: Cow<'a, [u8]>,
+    loclists: Cow<'a, [u8]>,
+    endian: RunTimeEndian,
+}
+
+impl<'a> DebugSections<'a> {
+    fn read(image: &'a Image) -> Result<Self> {
+        if !image.debug_section(b".debug_types")?.is_empty() {
+            return Err(Error::input("section .debug_types is not supported yet"));
+        }
+        let info = image.debug_section(b".debug_info")?;
+        if info.is_empty() {
+            let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
+                        the file that was not stripped";
+            return Err(Error::input("has no DWARF debugging information").hint(hint));
+        }
+        Ok(DebugSections {
+            info,
+            abbrev: image.debug_section(b".debug_abbrev")?,
+            str: image.debug_section(b".debug_str")?,
+            line_str: image.debug_section(b".debug_line_str")?,
+            str_offsets: image.debug_section(b".debug_str_offsets")?,
+            addr: image.debug_section(b".debug_addr")?,
+            loc: image.debug_section(b".debug_loc")?,
+            loclists: image.debug_section(b".debug_loclists")?,
+            endian: match image.endian() {
+                Endianness::Little => RunTimeEndian::Little,
+                Endianness::Big => RunTimeEndian::Big,
+            },
+        })
+    }
+
+    fn sections(&self) -> Sections<'_> {
+        Sections {
+            info: &self.info,
+            abbrev: &self.abbrev,
+            str: &self.str,
+            line_str: &self.line_str,
+            str_offsets: &self.str_offsets,
+            addr: &self.addr,
+            loc: &self.loc,
+            loclists: &self.loclists,
+            endian: self.endian,
         }
     }
-    if sections.info.is_empty() {
-        let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
-                    the file that was not stripped";
-        return Err(Error::input("has no DWARF debugging information").hint(hint));
-    }
-    let units = dwarf::list_units(&sections)?;
-    Ok((sections, units))
 }
 
 /// What the symbol table says.
@@ -353,11 +438,21 @@ fn refine<'a>(context: Context<'a>, units: &[UnitHeader], exact: &Exact) -> Resu
     Ok(done.into_iter().map(|d| finish(d.worker)).collect())
 }
 
-fn count_types(report: &mut Report, tables: &Tables<'_>, resolution: &Resolution) {
+fn count_types(
+    report: &mut Report,
+    tables: &Tables<'_>,
+    resolution: &Resolution,
+    shared: Option<&Shared<'_>>,
+) {
     for id in tables.types.ids() {
         let kind = tables.types.get(id).kind.name();
         *report.types_in.entry(kind).or_default() += u64::from(tables.types.count(id));
-        if resolution.is_alive(id) {
+        if !resolution.is_alive(id) {
+            continue;
+        }
+        if shared.is_some_and(|shared| shared.get(id).is_some()) {
+            *report.types_in_base.entry(kind).or_default() += 1;
+        } else {
             *report.types_out.entry(kind).or_default() += 1;
         }
     }
@@ -365,12 +460,13 @@ fn count_types(report: &mut Report, tables: &Tables<'_>, resolution: &Resolution
 
 /// The kernel's rules, applied to our own output. What every kernel refuses is an error. What only
 /// matters to programs that load such types by themselves is counted: some of it is what the input says.
-fn check(btf: &[u8], report: &mut Report) -> Result<()> {
+fn check(btf: &[u8], base: Option<&Btf<'_>>, report: &mut Report) -> Result<()> {
     let own_fault = |message: String| {
         Error::input(format!("the output breaks the rules of BTF: {message}"))
             .hint("this is a defect of btfgen; please report it with the input")
     };
-    let parsed = Btf::parse(btf).map_err(|e| own_fault(e.to_string()))?;
+    let parsed = base.map_or_else(|| Btf::parse(btf), |base| Btf::parse_split(btf, base));
+    let parsed = parsed.map_err(|e| own_fault(e.to_string()))?;
     let check = |levels| btf::check(&parsed, &CheckOptions { levels, ..CheckOptions::default() });
     let (mut found, resolve) = rayon::join(
         || check(Levels::ALL.without(Level::Resolve)),
@@ -385,6 +481,14 @@ fn check(btf: &[u8], report: &mut Report) -> Result<()> {
         *report.violations.entry(violation.level.name()).or_default() += 1;
     }
     Ok(())
+}
+
+/// Distills the base of a checked output, and checks what comes of it.
+fn distill(btf: &[u8], base: &Btf<'_>) -> Result<Distilled> {
+    let distilled = btf::distill(&Btf::parse_split(btf, base)?)?;
+    let base = Btf::parse(&distilled.base)?;
+    check(&distilled.split, Some(&base), &mut Report::default())?;
+    Ok(distilled)
 }
 
 /// A permutation that depends on the seed alone (Fisher and Yates, with a multiplicative generator).

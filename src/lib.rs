@@ -73,4 +73,5 @@ mod table;
 pub use elf::Image;
 pub use encode::{Encoder, Output};
 pub use error::{Error, ErrorKind, Result};
+pub use merge::base::Base;
 pub use options::{Features, Jobs, Options, Order};

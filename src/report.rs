@@ -30,6 +30,8 @@ pub struct Report {
     pub types_in: BTreeMap<&'static str, u64>,
     /// Types in the output by kind.
     pub types_out: BTreeMap<&'static str, u64>,
+    /// Types that the output does not hold because its base has them, by kind; empty without a base.
+    pub types_in_base: BTreeMap<&'static str, u64>,
     /// Functions.
     pub functions: Outcome,
     /// Variables.
@@ -45,6 +47,8 @@ pub struct Report {
     pub violations: BTreeMap<&'static str, u64>,
     /// Bytes of the output.
     pub output_bytes: u64,
+    /// Bytes of the distilled base; 0 without one.
+    pub distilled_bytes: u64,
     /// Memory at its peak.
     pub memory: Memory,
 }

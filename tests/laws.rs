@@ -5,13 +5,12 @@
 mod common;
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::Command;
 
 use btfgen::btf::{self, Btf, CheckOptions, Endian, Kind, Levels, Type, TypeId};
 use btfgen::{ErrorKind, Features, Options, Order};
+use common::programs::{gcc, link, random_units};
 use common::render::{missing, render};
 use common::{Model, Random, by_first, each, each_path, encode, encode_with, options, root};
 
@@ -305,83 +304,20 @@ fn types_are_those_of_the_dwarf() {
     }
 }
 
-/// Units in C that declare and define structs of `names` names in a few ways, at random.
-fn random_units(random: &mut Random, names: usize) -> Vec<String> {
-    let mut units = Vec::new();
-    for unit in 0..2 + random.below(names - 1) {
-        let mut source = String::new();
-        let (mut defined, mut variables) = (Vec::new(), String::new());
-        for name in 0..names {
-            let _ = writeln!(source, "struct s{name};");
-        }
-        let mut order: Vec<usize> = (0..names).collect();
-        for i in (1..names).rev() {
-            order.swap(i, random.below(i + 1));
-        }
-        for name in order {
-            let _ = writeln!(variables, "struct s{name} *p{unit}_{name};");
-            if random.below(4) == 0 {
-                continue;
-            }
-            let _ = writeln!(source, "struct s{name} {{");
-            for member in 0..1 + random.below(3) {
-                let other = random.below(names);
-                let aligned = if random.below(6) == 0 { " __attribute__((aligned(32)))" } else { "" };
-                let declared = match random.below(12) {
-                    0..5 => format!("struct s{other} *m{member}"),
-                    5 => format!("int (*m{member})(struct s{other} *, int)"),
-                    6 => format!("const struct s{other} *m{member}[2]"),
-                    7 => format!("struct {{ struct s{other} *inner; int n; }} m{member}"),
-                    8 => format!("union {{ struct s{other} *either; long or; }} m{member}"),
-                    9 if !defined.is_empty() => {
-                        format!("struct s{} m{member}", defined[random.below(defined.len())])
-                    }
-                    10 => format!("long m{member}"),
-                    _ => format!("int m{member}"),
-                };
-                let _ = writeln!(source, "\t{declared}{aligned};");
-            }
-            let _ = writeln!(source, "}};");
-            defined.push(name);
-            let _ = writeln!(variables, "struct s{name} v{unit}_{name};");
-        }
-        source += &variables;
-        units.push(source);
-    }
-    units
-}
-
 /// Names with several definitions, in and out of cycles: whoever means one of them gets that one, and the
 /// order of units and the number of workers never matter.
 #[test]
 fn every_definition_of_a_name_keeps_its_own() {
     const PROGRAMS: u64 = 99;
-    let Some(gcc) = common::tool("x86_64-linux-gnu-gcc").or_else(|| common::tool_or_skip("gcc")) else {
-        return;
-    };
+    let Some(gcc) = gcc() else { return };
     let all = options(|o| o.features = o.features.with(Features::GLOBAL_VAR));
     let dir = tempfile::tempdir().unwrap();
     let mut failed = Vec::new();
     for seed in 1..=PROGRAMS {
         // Small ones first: the first that fails is the one to look at.
         let units = random_units(&mut Random::new(seed), 2 + seed as usize / 25);
-        let mut files = Vec::new();
-        for (i, source) in units.iter().enumerate() {
-            files.push(dir.path().join(format!("{i}.c")));
-            std::fs::write(&files[i], source).unwrap();
-        }
         let out = dir.path().join("program");
-        let mut command = Command::new(&gcc);
-        command.args([
-            "-g",
-            "-w",
-            "-ffreestanding",
-            "-nostdlib",
-            "-static",
-            "-Wl,-e,0",
-            "-Wl,--build-id=none",
-        ]);
-        assert!(command.args(&files).arg("-o").arg(&out).status().unwrap().success());
+        link(&gcc, &units, &out);
         let checked = catch_unwind(AssertUnwindSafe(|| {
             let bytes = same_bytes(&out, &all, &[2, 3], &[1, 2]);
             sound(&bytes, "random units", true);

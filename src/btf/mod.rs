@@ -32,12 +32,14 @@
 //! * The same calls give the same bytes, on every host.
 
 mod check;
+mod distill;
 mod kinds;
 mod read;
 mod strings;
 mod write;
 
 pub use check::{CheckOptions, KernelVersion, Level, Levels, Violation, check, check_container};
+pub use distill::{Distilled, distill};
 pub use kinds::{
     ArrayData, COMMON_BYTES, DatasecEntry, Enumerator, FuncLinkage, IntData, IntEncoding, Kind,
     MAX_NAME_BYTES, MAX_NAME_BYTES_BEFORE_6_1, MAX_NAME_OFFSET, MAX_TYPE, MAX_VLEN, MAX_VLEN_7_2, Member,

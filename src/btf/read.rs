@@ -177,7 +177,7 @@ impl<'a> Btf<'a> {
     /// At most `max` bytes of the string at an offset. Strings of hostile input may be long and overlap, so
     /// that reading each to its end would take time quadratic in their size.
     #[inline]
-    pub(super) fn string_prefix(&self, off: StrOff, max: usize) -> Option<&'a [u8]> {
+    pub(crate) fn string_prefix(&self, off: StrOff, max: usize) -> Option<&'a [u8]> {
         let Some(at) = off.0.checked_sub(self.strings_start) else {
             return self.base?.string_prefix(off, max);
         };
@@ -320,7 +320,7 @@ impl<'a> Type<'a> {
     }
 
     /// At most `max` bytes of its name.
-    pub(super) fn name_prefix(&self, max: usize) -> &'a [u8] {
+    pub(crate) fn name_prefix(&self, max: usize) -> &'a [u8] {
         self.btf.string_prefix(self.common.name, max).unwrap_or_default()
     }
 
@@ -463,6 +463,16 @@ impl<'a> Type<'a> {
             let [var, offset_bytes, size_bytes] = three(bytes, endian);
             DatasecEntry { var: TypeId(var), offset_bytes, size_bytes }
         })
+    }
+
+    /// Everything it refers to: its [`target`](Self::target), element and index of an ARRAY, then the types of its
+    /// members, parameters or variables.
+    #[inline]
+    pub fn references(&self) -> impl Iterator<Item = TypeId> + 'a {
+        let array = self.array().into_iter().flat_map(|array| [array.element, array.index]);
+        let parts = self.members().map(|m| m.ty).chain(self.params().map(|p| p.ty));
+        let variables = self.datasec_entries().map(|e| e.var);
+        self.target().into_iter().chain(array).chain(parts).chain(variables)
     }
 
     /// The linkage of a FUNC, `None` if it is none that the format knows.

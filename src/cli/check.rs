@@ -2,15 +2,14 @@
 //!
 //! A file that cannot be read does not keep the others from being checked.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use btfgen::Result;
 use btfgen::btf::{self, Btf, CheckOptions, Level, Violation};
-use btfgen::{Error, Image, Result};
 
-use super::{complain, one_line, output, sigbus, tell};
+use super::source::Source;
+use super::{complain, one_line, output, tell};
 
 /// The levels with their names, from what every kernel demands to what is merely tidy.
 pub(crate) const LEVELS: [(&str, Level); 5] = [
@@ -41,9 +40,7 @@ pub(crate) struct Request {
 pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let base_source = request.base.as_deref().map(Source::open).transpose()?;
     let base = match (&base_source, &request.base) {
-        (Some(source), Some(path)) => {
-            Some(source.btf().and_then(Btf::parse).map_err(|e| e.in_file(path).hint("the base"))?)
-        }
+        (Some(source), Some(path)) => Some(source.base(path)?),
         _ => None,
     };
     let mut code = 0;
@@ -100,52 +97,4 @@ fn lines(path: &Path, found: &[Violation]) -> String {
         one_line(&format!("{path}: {level}: {v}")) + "\n"
     };
     found.iter().map(line).collect()
-}
-
-/// A file that holds BTF in one way or the other.
-enum Source {
-    Raw(Vec<u8>),
-    Elf(Image),
-}
-
-impl Source {
-    /// Opens a file by what it begins with.
-    fn open(path: &Path) -> Result<Self> {
-        let cannot_read = |e| Error::io("cannot read", e).in_file(path);
-        let mut file = File::open(path).map_err(|e| Error::io("cannot open", e).in_file(path))?;
-        if file.metadata().map_err(cannot_read)?.is_dir() {
-            return Err(Error::input("is a directory, not BTF").in_file(path));
-        }
-        let mut data = Vec::new();
-        file.by_ref().take(4).read_to_end(&mut data).map_err(cannot_read)?;
-        match data.as_slice() {
-            [] => Err(Error::input("the file is empty").in_file(path)),
-            b"\x7fELF" => {
-                sigbus::expect_of(path);
-                Image::open(path).map(Source::Elf)
-            }
-            [0x9f, 0xeb, ..] | [0xeb, 0x9f, ..] => {
-                // No BTF is longer: its sections are counted with 32 bits.
-                file.take(3 << 32).read_to_end(&mut data).map_err(cannot_read)?;
-                Ok(Source::Raw(data))
-            }
-            _ => Err(Error::input("is neither BTF nor an ELF file").in_file(path)),
-        }
-    }
-
-    /// The BTF itself.
-    fn btf(&self) -> Result<&[u8]> {
-        match self {
-            Source::Raw(data) => Ok(data),
-            Source::Elf(_) => self.section(b".BTF")?.ok_or_else(|| Error::input("has no section .BTF")),
-        }
-    }
-
-    /// A section of an ELF file, if it has content.
-    fn section(&self, name: &[u8]) -> Result<Option<&[u8]>> {
-        match self {
-            Source::Raw(_) => Ok(None),
-            Source::Elf(image) => Ok(Some(image.content_of(name)?).filter(|data| !data.is_empty())),
-        }
-    }
 }

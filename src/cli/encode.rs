@@ -4,17 +4,18 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use btfgen::report::Phase;
-use btfgen::{Encoder, Error, Image, Jobs, Options, Result};
+use btfgen::{Base, Encoder, Error, Features, Image, Jobs, Options, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::output::{self, Destination, Target};
+use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
+use super::source::Source;
 use super::{sigbus, tell};
 
 /// An encode as any command line asks for it.
@@ -22,6 +23,8 @@ use super::{sigbus, tell};
 pub(crate) struct Request {
     /// The ELF file.
     pub(crate) input: PathBuf,
+    /// What the output continues.
+    pub(crate) base: Option<PathBuf>,
     /// Where the BTF goes.
     pub(crate) output: Destination,
     /// What is encoded.
@@ -50,16 +53,33 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     if fs::metadata(input).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
         return Err(Error::input("is not a regular file").in_file(input));
     }
-    let output = Target::new(&request.output, input)?;
-    let stats = request.stats.as_ref().map(|stats| Target::new(stats, input)).transpose()?;
-    if stats.as_ref().is_some_and(|stats| stats.collides_with(&output)) {
-        let what = request.output.path().display();
-        return Err(Error::usage(format!("the output and --stats both go to {what}")));
+    let read: Vec<&Path> = [input].into_iter().chain(request.base.as_deref()).collect();
+    let output = Target::new(&request.output, &read)?;
+    let distilled = distilled_destination(request)?;
+    let distilled = distilled.as_ref().map(|path| Target::new(path, &read)).transpose()?;
+    let stats = request.stats.as_ref().map(|stats| Target::new(stats, &read)).transpose()?;
+    for (other, name) in [(&distilled, "the distilled base"), (&stats, "--stats")] {
+        if other.as_ref().is_some_and(|other| other.collides_with(&output)) {
+            let what = request.output.path().display();
+            return Err(Error::usage(format!("the output and {name} both go to {what}")));
+        }
+    }
+    if let (Some(stats), Some(distilled)) = (&stats, &distilled)
+        && stats.collides_with(distilled)
+    {
+        return Err(Error::usage("the distilled base and --stats both go to the same file"));
     }
     if request.output == Destination::Stdout && output::stdout_is_terminal() {
         return Err(Error::usage("the output is binary and standard output is a terminal")
             .hint("redirect it, or name a file"));
     }
+
+    let base_source = request.base.as_deref().map(Source::open).transpose()?;
+    let base_btf = match (&base_source, &request.base) {
+        (Some(source), Some(path)) => Some(source.base(path)?),
+        _ => None,
+    };
+    let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
 
     // From here on the input is mapped, and may shrink under our hands.
     sigbus::expect_of(input);
@@ -67,35 +87,59 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let image = image?;
     let bar = Bar::new(request.progress);
     let progress = |begun, total| bar.show(begun, total);
-    let encoder = Encoder::new(request.options.clone()).jobs(request.jobs).progress(&progress);
+    let mut encoder = Encoder::new(request.options.clone()).jobs(request.jobs).progress(&progress);
+    if let Some(base) = &base {
+        encoder = encoder.base(base);
+    }
     let encoded = encoder.encode(&image);
     bar.clear();
-    let btfgen::Output { btf, mut report } = encoded?;
+    let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
 
-    let (staged, save) = timed("save", || output.stage(&btf));
-    let staged = staged?;
+    let results = [Some((&output, &btf)), distilled.as_ref().zip(distilled_base.as_ref())];
+    let (staged, save) = timed("save", || {
+        let results = results.into_iter().flatten();
+        results.map(|(target, bytes)| target.stage(bytes)).collect::<Result<Vec<_>>>()
+    });
+    let mut staged = staged?;
     report.phases.insert(0, map);
+    if base.is_some() {
+        report.phases.insert(0, index);
+    }
     report.phases.push(save);
     report.memory.sample();
     let run = Run { request, report: &report, wall: start.elapsed(), cpu: process_cpu() };
     let json = stats.as_ref().map(|_| report::json(&run));
-    let staged_stats = match (&stats, &json) {
-        (Some(target), Some(json)) => Some(target.stage(json)?),
-        _ => None,
-    };
+    if let (Some(target), Some(json)) = (&stats, &json) {
+        staged.push(target.stage(json)?);
+    }
     // What may still fail comes first: a rename hardly does.
-    let (first, second) = match staged_stats {
-        Some(stats) if staged.is_whole() => (stats, Some(staged)),
-        stats => (staged, stats),
-    };
-    first.commit()?;
-    second.map_or(Ok(()), |second| second.commit())?;
+    staged.sort_by_key(Staged::is_whole);
+    staged.into_iter().try_for_each(Staged::commit)?;
     if request.verbose {
         tell(&report::tree(&run));
     }
     // They go with the process, which ends now; freeing them first only takes time.
     std::mem::forget((image, btf));
     Ok(())
+}
+
+/// Where the distilled base goes, if it is wanted: beside the output.
+fn distilled_destination(request: &Request) -> Result<Option<Destination>> {
+    if !request.options.features.contains(Features::DISTILLED_BASE) {
+        return Ok(None);
+    }
+    if request.base.is_none() {
+        return Err(Error::usage("there is no base to distill").hint("name it with --base"));
+    }
+    match &request.output {
+        Destination::Stdout => Err(Error::usage("two files cannot both go to standard output")
+            .hint("name the output; the distilled base goes beside it")),
+        Destination::File(path) => {
+            let mut path = path.clone().into_os_string();
+            path.push(".base");
+            Ok(Some(Destination::File(path.into())))
+        }
+    }
 }
 
 /// Runs a stage that is no business of the library, and times it as the library times its own.

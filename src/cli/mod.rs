@@ -11,6 +11,7 @@ mod native;
 mod output;
 mod report;
 mod sigbus;
+mod source;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

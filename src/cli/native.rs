@@ -175,6 +175,20 @@ struct EncodeArgs {
     #[arg(short, long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
     output: Destination,
 
+    /// What the output continues: raw BTF or an ELF file with a section .BTF, such as the vmlinux of a module
+    ///
+    /// The output then holds only what the base has not, and is of use only above exactly that base.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    /// Distill the base: write what the output needs of it to FILE.base, beside the output FILE
+    ///
+    /// The output is then split from that and can be loaded above other builds of the kernel (6.11 and later):
+    /// as section .BTF of a module that has FILE.base as section .BTF.base. The same as --features
+    /// +distilled_base.
+    #[arg(long, requires = "base")]
+    distill_base: bool,
+
     /// Number of workers; the default is the CPUs that affinity and cgroup allow
     ///
     /// The output is the same for every number.
@@ -227,6 +241,9 @@ impl EncodeArgs {
     fn request(self) -> encode::Request {
         let mut options = Options::default();
         options.features = self.features.unwrap_or(Features::DEFAULT);
+        if self.distill_base {
+            options.features = options.features.with(Features::DISTILLED_BASE);
+        }
         options.order = match self.order {
             OrderName::Name => Order::Name,
             OrderName::First => Order::First,
@@ -235,6 +252,7 @@ impl EncodeArgs {
         options.lang_exclude = self.lang_exclude.map(|l| l.0).unwrap_or_default();
         encode::Request {
             input: self.input,
+            base: self.base,
             output: self.output,
             options,
             jobs: self.jobs.unwrap_or_default(),

@@ -52,8 +52,8 @@ impl<'a> Target<'a> {
     /// Looks at a destination, so that a plain mistake ends the run before the work, not after it.
     ///
     /// # Errors
-    /// It is a directory, in no directory, or the file `input` itself.
-    pub(crate) fn new(destination: &'a Destination, input: &Path) -> Result<Self> {
+    /// It is a directory, in no directory, or one of the files in `read`, the first of which is the input.
+    pub(crate) fn new(destination: &'a Destination, read: &[&Path]) -> Result<Self> {
         let Destination::File(path) = destination else {
             return Ok(Target { destination, place: Place::Stdout });
         };
@@ -61,8 +61,11 @@ impl<'a> Target<'a> {
             Ok(meta) if meta.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(meta) if !meta.is_file() => Ok(Place::Direct),
             Ok(meta) => {
-                if fs::metadata(input).is_ok_and(|i| (i.dev(), i.ino()) == (meta.dev(), meta.ino())) {
-                    return Err(Error::usage("is the input; the output would replace it").in_file(path));
+                let same = |i: fs::Metadata| (i.dev(), i.ino()) == (meta.dev(), meta.ino());
+                if let Some(i) = read.iter().position(|path| fs::metadata(path).is_ok_and(same)) {
+                    let what = if i == 0 { "input" } else { "base" };
+                    let message = format!("is the {what}; the output would replace it");
+                    return Err(Error::usage(message).in_file(path));
                 }
                 fs::canonicalize(path).map(Place::Replace)
             }

@@ -9,7 +9,7 @@
 //! schema_version   1
 //! btfgen_version   "0.1.0"
 //! input            path, debug_info_bytes, units, units_skipped (by language), units_rewalked
-//! output           path, output_bytes
+//! output           path, base (null without one), output_bytes, distilled_bytes (0 without)
 //! options          features [NAME...], order "name" or "first", flat_arrays, lang_exclude [CODE...]
 //! jobs             number of workers
 //! total            wall_seconds, cpu_seconds
@@ -17,6 +17,7 @@
 //! workers          [{cpu_seconds}...]
 //! types_in         {KIND: occurrences in the input}, kinds in lower case
 //! types_out        {KIND: types in the output}
+//! types_in_base    {KIND: types left out because the base has them}
 //! functions        found, encoded, skipped {REASON: count}
 //! variables        found, encoded, skipped {REASON: count}
 //! kfuncs           found, tagged, skipped {REASON: count}
@@ -77,7 +78,9 @@ pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
         },
         "output": {
             "path": request.output.path().to_string_lossy(),
+            "base": request.base.as_ref().map(|path| path.to_string_lossy()),
             "output_bytes": report.output_bytes,
+            "distilled_bytes": report.distilled_bytes,
         },
         "options": {
             "features": features.map(|(name, _)| *name).collect::<Vec<_>>(),
@@ -91,6 +94,7 @@ pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
         "workers": workers.collect::<Vec<_>>(),
         "types_in": by_kind(&report.types_in),
         "types_out": by_kind(&report.types_out),
+        "types_in_base": by_kind(&report.types_in_base),
         "functions": outcome_json(&report.functions, "encoded"),
         "variables": outcome_json(&report.variables, "encoded"),
         "kfuncs": outcome_json(&report.kfuncs, "tagged"),
@@ -144,11 +148,16 @@ pub(crate) fn tree(run: &Run<'_>) -> String {
     input.add_unless_zero("walked twice", r.units_rewalked);
     root.add(input);
 
-    let (met, written) = (r.types_in.values().sum::<u64>(), r.types_out.values().sum::<u64>());
-    let mut types = Node::new("types", format!("{met} met, {written} written"));
+    let figures = |met: u64, written: u64, in_base: u64| match request.base {
+        Some(_) => format!("{met} met, {in_base} in the base, {written} written"),
+        None => format!("{met} met, {written} written"),
+    };
+    let sum = |counts: &BTreeMap<_, u64>| counts.values().sum::<u64>();
+    let all = figures(sum(&r.types_in), sum(&r.types_out), sum(&r.types_in_base));
+    let mut types = Node::new("types", all);
     for (kind, met) in &r.types_in {
-        let written = r.types_out.get(kind).copied().unwrap_or(0);
-        types.add(Node::new(*kind, format!("{met} met, {written} written")));
+        let of_kind = |counts: &BTreeMap<_, u64>| counts.get(kind).copied().unwrap_or(0);
+        types.add(Node::new(*kind, figures(*met, of_kind(&r.types_out), of_kind(&r.types_in_base))));
     }
     root.add(types);
     root.add(outcome("functions", &r.functions, "written"));
@@ -173,7 +182,12 @@ pub(crate) fn tree(run: &Run<'_>) -> String {
         }
         root.add(node);
     }
-    root.add(Node::new("output", bytes(r.output_bytes)));
+    let nothing = if sum(&r.types_out) == 0 { ", nothing that the base has not" } else { "" };
+    let mut output = Node::new("output", bytes(r.output_bytes) + nothing);
+    if r.distilled_bytes > 0 {
+        output.add(Node::new("distilled base", bytes(r.distilled_bytes)));
+    }
+    root.add(output);
     let mut memory = Node::new("peak memory", bytes(r.memory.peak_rss_bytes));
     memory.add(Node::new("anonymous (RssAnon)", bytes(r.memory.anon_bytes)));
     memory.add(Node::new("mapped files (RssFile)", bytes(r.memory.file_bytes)));

@@ -52,9 +52,7 @@ pub fn kfuncs(image: &Image) -> Result<Vec<Kfunc<'_>>> {
     let section = &image.sections()[index];
     let content = image.content(section)?;
     let word = |address: u64| {
-        // In an object file symbols count from the start of their section.
-        let base = if image.is_relocatable() { 0 } else { section.address };
-        let at = usize::try_from(address.checked_sub(base)?).ok()?;
+        let at = usize::try_from(address.checked_sub(section.address)?).ok()?;
         let bytes: [u8; 4] = content.get(at..at.checked_add(4)?)?.try_into().ok()?;
         Some(object::U32::<object::Endianness>::from_bytes(bytes).get(image.endian()))
     };

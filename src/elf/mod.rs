@@ -1,10 +1,17 @@
 //! ELF files: a mapped [`Image`] with its sections, its symbols, and the kfunc sets of a kernel.
 //!
-//! In comes a path, out go borrowed slices. Nothing here knows what a section means.
+//! In comes a path, out go slices, borrowed wherever the file holds what is asked for. Object files and
+//! compressed sections are made to look like those of a linked file here ([`Image::debug_section`]), so
+//! that nobody else has to know of them. Nothing here knows what a section means.
 
+mod debug;
+mod inflate;
 pub mod insert;
 mod kfunc;
+mod place;
 mod raw;
+mod relocate;
+mod rules;
 mod symbols;
 
 pub use kfunc::{Kfunc, KfuncFlags, kfuncs};
@@ -12,6 +19,7 @@ pub use symbols::{Symbol, SymbolKind};
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use memmap2::Mmap;
 use object::read::elf::{FileHeader, SectionHeader};
@@ -31,6 +39,8 @@ pub struct Image {
     machine: spec::Machine,
     /// `e_type`
     file_type: spec::FileType,
+    /// The values of all symbols, for relocation; read when first asked for.
+    values: OnceLock<Vec<u64>>,
 }
 
 /// A section header, as far as an encoder asks.
@@ -42,13 +52,33 @@ pub struct Section {
     pub kind: spec::SectionType,
     /// `sh_flags`
     pub flags: spec::SectionFlags,
-    /// Address in the running program, in bytes.
+    /// Address in the running program, in bytes. Object files have none yet: there it is the address at
+    /// which this library places the section, apart from all others; of a section that is not loaded, its
+    /// offset in the concatenation of all sections of its name.
     pub address: u64,
     /// Bytes of the section when loaded; bytes in the file unless it is `SHT_NOBITS`.
     pub size: u64,
     /// Where its content lies in the file, in bytes.
     offset: u64,
+    align: u64,
     link: u32,
+    info: u32,
+}
+
+impl Section {
+    /// True if it is part of the running program.
+    pub fn is_loaded(&self) -> bool {
+        self.flags.0 & spec::SHF_ALLOC.0 != 0
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.flags.0 & spec::SHF_COMPRESSED.0 != 0
+    }
+
+    /// An error about this section.
+    fn error(&self, message: &str) -> Error {
+        Error::input(format!("section {} {message}", String::from_utf8_lossy(&self.name)))
+    }
 }
 
 impl Image {
@@ -90,7 +120,13 @@ impl Image {
             }
         };
         let (endian, is_64, machine, file_type) = header;
-        Ok(Image { path: path.to_owned(), map, sections, endian, is_64, machine, file_type })
+        let path = path.to_owned();
+        let values = OnceLock::new();
+        let mut image = Image { path, map, sections, endian, is_64, machine, file_type, values };
+        if image.is_relocatable() {
+            image.place_sections()?;
+        }
+        Ok(image)
     }
 
     /// The path that was opened.
@@ -118,7 +154,7 @@ impl Image {
         self.machine
     }
 
-    /// True for an object file or kernel module (`ET_REL`), whose sections want relocation.
+    /// True for an object file or kernel module (`ET_REL`), whose sections were placed and want relocation.
     pub fn is_relocatable(&self) -> bool {
         self.file_type == spec::ET_REL
     }
@@ -128,29 +164,30 @@ impl Image {
         &self.sections
     }
 
-    /// The content of a section; empty for `SHT_NOBITS`.
+    /// The content of a section as the file holds it, not relocated; empty for `SHT_NOBITS`.
     ///
     /// # Errors
-    /// It is compressed.
+    /// It is compressed, which only [`Image::debug_section`] undoes, or reaches beyond the file.
     pub fn content(&self, section: &Section) -> Result<&[u8]> {
-        if section.flags.0 & spec::SHF_COMPRESSED.0 != 0 {
-            let name = String::from_utf8_lossy(&section.name).into_owned();
-            return Err(Error::input(format!("section {name} is compressed"))
+        if section.is_compressed() {
+            return Err(section
+                .error("is compressed")
                 .in_file(&self.path)
-                .hint("not supported yet; decompress with objcopy --decompress-debug-sections"));
+                .hint("only debug sections may be; decompress with objcopy --decompress-debug-sections"));
         }
+        self.stored(section).map_err(|e| e.in_file(&self.path))
+    }
+
+    /// The bytes of a section in the file.
+    fn stored(&self, section: &Section) -> Result<&[u8]> {
         if section.kind == spec::SHT_NOBITS {
             return Ok(&[]);
         }
         let start = usize::try_from(section.offset).unwrap_or(usize::MAX);
         let size = usize::try_from(section.size).unwrap_or(usize::MAX);
         let content = self.map.get(start..).and_then(|rest| rest.get(..size));
-        content.ok_or_else(|| {
-            let name = String::from_utf8_lossy(&section.name).into_owned();
-            Error::input(format!("section {name} reaches beyond the end of the file"))
-                .in_file(&self.path)
-                .hint("the file is cut short")
-        })
+        content
+            .ok_or_else(|| section.error("reaches beyond the end of the file").hint("the file is cut short"))
     }
 
     /// Lets the system take back the memory that a part of the image occupies. It stays readable, and is
@@ -202,7 +239,9 @@ fn read_headers<E: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<(Vec<
             address: section.sh_addr(endian).into(),
             size: section.sh_size(endian).into(),
             offset: section.sh_offset(endian).into(),
+            align: section.sh_addralign(endian).into(),
             link: section.sh_link(endian),
+            info: section.sh_info(endian),
         });
     }
     let header = (endian, header.is_type_64(), header.e_machine(endian), header.e_type(endian));

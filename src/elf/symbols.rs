@@ -4,6 +4,7 @@ use object::elf as spec;
 use object::read::elf::Sym;
 use object::{Endianness, U32};
 
+use super::place::{Placer, placed_end};
 use super::{Image, Section};
 use crate::{Error, Result};
 
@@ -23,13 +24,14 @@ pub enum SymbolKind {
 pub struct Symbol<'a> {
     /// Its name and all strings behind it.
     name: &'a [u8],
-    /// `st_value`
+    /// `st_value` of a linked file, an address. In an object file, what a linker would make of it after
+    /// placing the sections as [`Section::address`] says: 0 of an undefined symbol.
     pub value: u64,
     /// Bytes of what it stands for.
     pub size: u64,
     /// What it stands for.
     pub kind: SymbolKind,
-    /// Index of its section, extended indices resolved; 0 if it is undefined.
+    /// Index of its section, extended indices resolved; 0 if it is in none: undefined, absolute, common.
     pub section: u32,
 }
 
@@ -49,7 +51,7 @@ impl Image {
     /// Calls `visit` for every symbol of `.symtab`, in its order. Returns false if there is no table.
     ///
     /// # Errors
-    /// The table or its strings are damaged.
+    /// The table or its strings are damaged, or the object file wants more memory than there are addresses.
     pub fn each_symbol<'a>(&'a self, visit: impl FnMut(Symbol<'a>)) -> Result<bool> {
         let Some(index) = self.sections.iter().position(|s| s.kind == spec::SHT_SYMTAB) else {
             return Ok(false);
@@ -65,7 +67,9 @@ impl Image {
             Some(section) => self.content(section)?,
             None => &[],
         };
-        let reader = Reader { strings, extended, endian: self.endian };
+        let placed = self.is_relocatable().then_some(self.sections.as_slice());
+        let commons = Placer::new(placed_end(placed.unwrap_or_default()), self.is_64);
+        let mut reader = Reader { strings, extended, endian: self.endian, placed, commons };
         let done = if self.is_64 {
             reader.read::<spec::Sym64<Endianness>>(content, visit)
         } else {
@@ -82,10 +86,14 @@ struct Reader<'a> {
     strings: &'a [u8],
     extended: &'a [u8],
     endian: Endianness,
+    /// The sections of an object file, to which its symbols are relative.
+    placed: Option<&'a [Section]>,
+    /// Places common symbols, behind all sections.
+    commons: Placer,
 }
 
 impl<'a> Reader<'a> {
-    fn read<S>(&self, content: &[u8], mut visit: impl FnMut(Symbol<'a>)) -> Option<()>
+    fn read<S>(&mut self, content: &[u8], mut visit: impl FnMut(Symbol<'a>)) -> Option<()>
     where
         S: Sym<Endian = Endianness> + object::Pod,
     {
@@ -96,7 +104,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    fn symbol<S: Sym<Endian = Endianness>>(&self, index: usize, symbol: &S) -> Option<Symbol<'a>> {
+    fn symbol<S: Sym<Endian = Endianness>>(&mut self, index: usize, symbol: &S) -> Option<Symbol<'a>> {
         let e = self.endian;
         let name = self.strings.get(symbol.st_name(e) as usize..)?;
         let kind = match symbol.st_type() {
@@ -104,12 +112,24 @@ impl<'a> Reader<'a> {
             spec::STT_OBJECT => SymbolKind::Object,
             _ => SymbolKind::Other,
         };
-        let section = if symbol.st_shndx(e) == spec::SHN_XINDEX {
-            let word = self.extended.get(4 * index..4 * index + 4)?;
+        let home = symbol.st_shndx(e);
+        let section = if home == spec::SHN_XINDEX {
+            let at = index.checked_mul(4)?;
+            let word = self.extended.get(at..at.checked_add(4)?)?;
             U32::<Endianness>::from_bytes(word.try_into().ok()?).get(e)
         } else {
-            u32::from(symbol.st_shndx(e).0)
+            u32::from(home.index().unwrap_or(0))
         };
-        Some(Symbol { name, value: symbol.st_value(e).into(), size: symbol.st_size(e).into(), kind, section })
+        let (mut value, size) = (symbol.st_value(e).into(), symbol.st_size(e).into());
+        if let Some(sections) = self.placed {
+            value = match home {
+                spec::SHN_UNDEF => 0,
+                // Its value is the alignment it wants.
+                spec::SHN_COMMON => self.commons.place(size, value)?,
+                _ if section == 0 => value,
+                _ => value.wrapping_add(sections.get(section as usize)?.address),
+            };
+        }
+        Some(Symbol { name, value, size, kind, section })
     }
 }

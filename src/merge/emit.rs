@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 
 use super::resolve::Resolution;
+use super::shared::Shared;
 use crate::Result;
 use crate::btf::{
     DatasecEntry, Endian, Enumerator, FuncLinkage, IntEncoding, Kind, Member, Param, StrOff, TypeId,
@@ -65,7 +66,7 @@ pub fn order(tables: &Tables<'_>, resolution: &Resolution, order: Order) -> Vec<
     ranks.into_iter().map(|rank| rank.id).collect()
 }
 
-/// Writes the entries in that order as BTF.
+/// Writes the entries in that order as BTF; if `shared` is given, as one that continues its base.
 ///
 /// # Errors
 /// More types or string bytes than BTF has numbers for.
@@ -73,21 +74,26 @@ pub fn write(
     tables: &Tables<'_>,
     resolution: &Resolution,
     order: &[EntryId],
+    shared: Option<&Shared<'_>>,
     options: &Options,
     endian: Endian,
 ) -> Result<Vec<u8>> {
-    let mut ids = vec![TypeId::VOID; tables.types.len()];
+    let of_base = |id| shared.and_then(|shared| shared.get(id)).unwrap_or(TypeId::VOID);
+    let mut ids: Vec<TypeId> = tables.types.ids().map(of_base).collect();
+    let writer = shared.map_or(Writer::new(endian), |shared| Writer::split(shared.base().strings()));
+    let first = writer.next_id().0;
     for (i, &entry) in order.iter().enumerate() {
-        ids[entry.0 as usize] = TypeId(i as u32 + 1);
+        ids[entry.0 as usize] = TypeId(first.saturating_add(i as u32));
     }
     let index = resolution.index.map_or(TypeId::VOID, |entry| ids[entry.0 as usize]);
     let strings = vec![None; tables.strings.len()];
-    let mut output = Output { tables, resolution, ids, strings, index, writer: Writer::new(endian) };
+    let mut output = Output { tables, resolution, ids, strings, index, writer };
     output.writer.reserve(order.len() * 40, tables.strings.len(), tables.strings.len() * 16);
     for &id in order {
         output.entry(id, options.features.contains(Features::ENUM64))?;
     }
-    output.writer.finish(options.features.contains(Features::LAYOUT))
+    // Readers of a split BTF take the layout of its base.
+    output.writer.finish(shared.is_none() && options.features.contains(Features::LAYOUT))
 }
 
 struct Output<'o, 'a> {

@@ -2,10 +2,13 @@
 //!
 //! In comes one [`Tables`](crate::table::Tables), joined; out go bytes. Between them: names with several definitions are told
 //! apart ([`exact`]), anchors find their definitions ([`resolve`]), functions and variables are chosen
-//! ([`functions`], [`variables`]), everything is put in order and written ([`emit`]).
+//! ([`functions`], [`variables`]), everything is put in order and written ([`emit`]). For a split BTF, what the
+//! [`base`] has already is left out of that ([`shared`]).
 
+pub mod base;
 pub mod emit;
 pub mod exact;
 pub mod functions;
 pub mod resolve;
+pub mod shared;
 pub mod variables;

@@ -1,6 +1,7 @@
 //! Anchors find their definitions; what is left over is dropped.
 
 use super::exact::{Variants, anchor_of};
+use super::shared::Shared;
 use crate::btf::{IntEncoding, Kind};
 use crate::table::{Anchor, Entry, EntryId, First, Key, KeyHasher, KeyMap, Ref, Tables, Variant};
 
@@ -127,12 +128,13 @@ impl Resolution {
         entry.map(|id| self.folded.get(id.0 as usize).copied().unwrap_or(id))
     }
 
-    /// Makes one of entries that have become equal, because what told them apart could not be expressed.
-    /// Different keys mean different types only as far as all of a type is written.
+    /// Makes one of entries that have become equal, because what told them apart could not be expressed, or
+    /// because a base has one type for both ([`Shared`]). Different keys mean different types only as far as
+    /// all of a type is written.
     ///
     /// Of equal ones that with the smallest key stays, and takes over what was counted of the others: who
     /// met which of them first must not matter.
-    pub fn fold(&mut self, tables: &mut Tables<'_>) {
+    pub fn fold(&mut self, tables: &mut Tables<'_>, shared: Option<&Shared<'_>>) {
         let types = &tables.types;
         let unique = |kind| matches!(kind, Kind::Func | Kind::Var | Kind::Datasec);
         let foldable = |id: &EntryId| self.is_alive(*id) && !unique(types.get(*id).kind);
@@ -143,7 +145,7 @@ impl Resolution {
             let mut changed = false;
             let mut leaders: KeyMap<EntryId> = KeyMap::default();
             for &id in &ids {
-                let leader = *leaders.entry(self.written(tables, id)).or_insert(id);
+                let leader = *leaders.entry(self.written(tables, shared, id)).or_insert(id);
                 changed |= std::mem::replace(&mut self.folded[id.0 as usize], leader) != leader;
             }
             if !changed {
@@ -169,7 +171,12 @@ impl Resolution {
     }
 
     /// The key of an entry as it will be written.
-    fn written(&self, tables: &Tables<'_>, id: EntryId) -> Key {
+    fn written(&self, tables: &Tables<'_>, shared: Option<&Shared<'_>>, id: EntryId) -> Key {
+        if let Some(id) = shared.and_then(|shared| shared.get(id)) {
+            let mut hasher = KeyHasher::new(0x700);
+            hasher.pair(u64::from(id.0), 0);
+            return hasher.finish();
+        }
         let entry = tables.types.get(id);
         let number = |reference| self.entry(reference).map_or(0, |id| u64::from(id.0) + 1);
         let mut hasher = KeyHasher::new(entry.kind as u64 | u64::from(entry.kind_flag) << 8);

@@ -67,7 +67,7 @@ impl KeyHasher {
 }
 
 /// The hash of a string's bytes; fixed like keys.
-pub(super) fn hash_bytes(bytes: &[u8]) -> u64 {
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hasher = KeyHasher::new(bytes.len() as u64);
     let mut chunks = bytes.chunks_exact(16);
     let word = |bytes: &[u8]| {

@@ -13,7 +13,7 @@ mod types;
 mod variable;
 
 pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
-pub use key::{Key, KeyHasher, KeyIdentity, KeyMap};
+pub use key::{Key, KeyHasher, KeyIdentity, KeyMap, hash_bytes};
 pub use split::{Definition, Level, Refined, Split};
 pub use strings::{StrId, Strings};
 pub use types::{Anchor, AnchorClass, Entry, EntryId, Part, Ref, TypeTable, Variant};

@@ -60,6 +60,21 @@ pub enum AnchorClass {
     Enum,
 }
 
+impl AnchorClass {
+    /// The name space of the names of a kind.
+    #[inline]
+    pub fn of(kind: Kind, kind_flag: bool) -> Option<AnchorClass> {
+        match kind {
+            Kind::Struct => Some(AnchorClass::Struct),
+            Kind::Union => Some(AnchorClass::Union),
+            Kind::Enum | Kind::Enum64 => Some(AnchorClass::Enum),
+            Kind::Fwd if kind_flag => Some(AnchorClass::Union),
+            Kind::Fwd => Some(AnchorClass::Struct),
+            _ => None,
+        }
+    }
+}
+
 /// Which definition of its name an anchor stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
@@ -356,14 +371,7 @@ impl Entry {
         if self.name == StrId::EMPTY {
             return None;
         }
-        match self.kind {
-            Kind::Struct => Some(AnchorClass::Struct),
-            Kind::Union => Some(AnchorClass::Union),
-            Kind::Enum | Kind::Enum64 => Some(AnchorClass::Enum),
-            Kind::Fwd if self.kind_flag => Some(AnchorClass::Union),
-            Kind::Fwd => Some(AnchorClass::Struct),
-            _ => None,
-        }
+        AnchorClass::of(self.kind, self.kind_flag)
     }
 
     /// True for a forward declaration; of an enum that is one without enumerators.

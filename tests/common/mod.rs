@@ -16,7 +16,9 @@ pub mod dwarf;
 pub mod graph;
 pub mod model;
 pub mod oracles;
+pub mod programs;
 pub mod render;
+pub mod split;
 
 use std::io::Write;
 use std::num::NonZeroUsize;

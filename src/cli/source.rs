@@ -1,0 +1,75 @@
+//! Files that hold BTF: raw, or in a section of an ELF file.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use btfgen::btf::Btf;
+use btfgen::{Error, Image, Result};
+
+use super::sigbus;
+
+/// A file that holds BTF in one way or the other.
+pub(crate) enum Source {
+    Raw(Vec<u8>),
+    Elf(Image),
+}
+
+impl Source {
+    /// Opens a file by what it begins with.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let cannot_read = |e| Error::io("cannot read", e).in_file(path);
+        let mut file = File::open(path).map_err(|e| Error::io("cannot open", e).in_file(path))?;
+        if file.metadata().map_err(cannot_read)?.is_dir() {
+            return Err(Error::input("is a directory, not BTF").in_file(path));
+        }
+        let mut data = Vec::new();
+        file.by_ref().take(4).read_to_end(&mut data).map_err(cannot_read)?;
+        match data.as_slice() {
+            [] => Err(Error::input("the file is empty").in_file(path)),
+            b"\x7fELF" => {
+                sigbus::expect_of(path);
+                Image::open(path).map(Source::Elf)
+            }
+            [0x9f, 0xeb, ..] | [0xeb, 0x9f, ..] => {
+                // No BTF is longer: its sections are counted with 32 bits.
+                file.take(3 << 32).read_to_end(&mut data).map_err(cannot_read)?;
+                Ok(Source::Raw(data))
+            }
+            _ => Err(Error::input("is neither BTF nor an ELF file").in_file(path)),
+        }
+    }
+
+    /// The BTF itself.
+    pub(crate) fn btf(&self) -> Result<&[u8]> {
+        match self {
+            Source::Raw(data) => Ok(data),
+            Source::Elf(image) => self.section(b".BTF")?.ok_or_else(|| {
+                let error = Error::input("has no section .BTF");
+                match image.section(b".debug_info") {
+                    Some(_) => error.hint("it has DWARF: encode it, and give the BTF instead"),
+                    None => error,
+                }
+            }),
+        }
+    }
+
+    /// The BTF as one that others are split from.
+    ///
+    /// # Errors
+    /// It holds none, or one that is itself split.
+    pub(crate) fn base(&self, path: &Path) -> Result<Btf<'_>> {
+        let parse = |data| {
+            Btf::parse(data).map_err(|e| e.hint("the base must be a BTF of its own, such as vmlinux has"))
+        };
+        self.btf().and_then(parse).map_err(|e| e.in_file(path))
+    }
+
+    /// A section of an ELF file, if it has content.
+    pub(crate) fn section(&self, name: &[u8]) -> Result<Option<&[u8]>> {
+        match self {
+            Source::Raw(_) => Ok(None),
+            Source::Elf(image) => Ok(Some(image.content_of(name)?).filter(|data| !data.is_empty())),
+        }
+    }
+}

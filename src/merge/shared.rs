@@ -1,0 +1,392 @@
+//! Which types of the table a base has already.
+//!
+//! In: the resolved table and a [`Base`]. Out: by entry, the id of the equal type of the base, if there is one.
+//!
+//! Two types are equal if they agree in everything as far as one can follow what they refer to. Named structs
+//! and unions refer to each other in circles, so that is the largest relation that nothing contradicts: all
+//! pairs with equal labels that are met on the way down from equally named definitions are assumed equal at
+//! first; a pair of which one thing referred to contradicts is taken back, and then all that rely on it.
+//! Everything else is made of those, bottom-up.
+//!
+//! The base is never changed. So a declaration of the table stands for a definition of the base, but what the
+//! base only declares stands for no definition of the table.
+
+use std::collections::hash_map;
+
+use super::base::{Base, label};
+use super::exact::anchor_of;
+use super::resolve::Resolution;
+use crate::btf::{IntData, IntEncoding, Kind, TypeId};
+use crate::options::Features;
+use crate::table::{EntryId, Key, KeyHasher, KeyMap, Part, Ref, Tables};
+
+/// Most pairs of types, and most references between pairs, that are looked at. A whole kernel against itself has
+/// 60 thousand and 300 thousand. What is not looked at is not shared: larger output, but as true.
+const MAX_PAIRS: usize = 1 << 21;
+const MAX_EDGES: usize = 1 << 23;
+
+/// What a base has of a table.
+pub struct Shared<'b> {
+    base: &'b Base<'b>,
+    ids: Vec<Option<TypeId>>,
+    /// False if there was too much to look at all of it.
+    pub is_complete: bool,
+}
+
+impl<'b> Shared<'b> {
+    /// Finds what `base` has of the entries in `order`, which are all of the output.
+    pub fn find(
+        base: &'b Base<'b>,
+        tables: &Tables<'_>,
+        resolution: &Resolution,
+        order: &[EntryId],
+        features: Features,
+    ) -> Self {
+        let module = Module::new(tables, resolution, order, features);
+        let mut pairs = Pairs::new(base, &module);
+        'definitions: for &id in order.iter().filter(|&&id| module.is_definition(id)) {
+            for candidate in base.definitions(module.label(id)) {
+                if pairs.meet(id, candidate).is_none() {
+                    break 'definitions;
+                }
+            }
+        }
+        pairs.explore();
+        pairs.refute();
+        let is_complete = pairs.is_complete;
+        let mut ids = pairs.definitions();
+        pairs.declarations(order, &mut ids);
+        Shared { base, ids: module.everything_else(base, order, ids), is_complete }
+    }
+
+    /// The id of the equal type of the base.
+    #[inline]
+    pub fn get(&self, id: EntryId) -> Option<TypeId> {
+        self.ids.get(id.0 as usize).copied().flatten()
+    }
+
+    /// The base.
+    pub fn base(&self) -> &'b Base<'b> {
+        self.base
+    }
+}
+
+/// The table, as it will be written.
+struct Module<'m, 'a> {
+    tables: &'m Tables<'a>,
+    resolution: &'m Resolution,
+    /// By entry; that of void for what is not written.
+    labels: Vec<Key>,
+}
+
+impl<'m, 'a> Module<'m, 'a> {
+    fn new(
+        tables: &'m Tables<'a>,
+        resolution: &'m Resolution,
+        order: &[EntryId],
+        features: Features,
+    ) -> Self {
+        let mut module = Module { tables, resolution, labels: vec![Key::VOID; tables.types.len()] };
+        for &id in order {
+            let label = module.label_of(id, features.contains(Features::ENUM64));
+            if let Some(place) = module.labels.get_mut(id.0 as usize) {
+                *place = label;
+            }
+        }
+        module
+    }
+
+    fn label_of(&self, id: EntryId, enum64: bool) -> Key {
+        let entry = self.tables.types.get(id);
+        let parts = self.tables.types.parts(id);
+        let hash = |part: &Part| self.tables.strings.hash(part.name);
+        let name = self.tables.strings.hash(entry.name);
+        let (kind, flag, size) = (entry.kind, entry.kind_flag, entry.size);
+        let plain = |size, word| label(kind, flag, name, (size, word), std::iter::empty());
+        match kind {
+            Kind::Int => {
+                let encoding = IntEncoding(entry.encoding as u8);
+                let data = IntData { bits: size.wrapping_mul(8) as u8, offset_bits: 0, encoding };
+                plain(size, data.to_word())
+            }
+            Kind::Struct | Kind::Union => {
+                let members = parts.iter().map(|part| (hash(part), u64::from(part.value as u32)));
+                label(kind, flag, name, (size, 0), members)
+            }
+            Kind::Enum | Kind::Enum64 => {
+                let (kind, flag) = if enum64 { (kind, flag) } else { (Kind::Enum, false) };
+                let mask = if enum64 { u64::MAX } else { u64::from(u32::MAX) };
+                let values = parts.iter().map(|part| (hash(part), part.value & mask));
+                label(kind, flag, name, (size, 0), values)
+            }
+            Kind::FuncProto => label(kind, false, name, (0, 0), parts.iter().map(|part| (hash(part), 0))),
+            Kind::Float | Kind::Array | Kind::DeclTag => plain(size, 0),
+            _ => plain(0, 0),
+        }
+    }
+
+    fn label(&self, id: EntryId) -> Key {
+        self.labels.get(id.0 as usize).copied().unwrap_or(Key::VOID)
+    }
+
+    /// True for a definition of a named struct, union or enum.
+    fn is_definition(&self, id: EntryId) -> bool {
+        let entry = self.tables.types.get(id);
+        entry.anchor_class().is_some() && !entry.is_declaration()
+    }
+
+    /// The key of the usual anchor of a declaration's name; `None` for everything else.
+    fn declares(&self, id: EntryId) -> Option<Key> {
+        let entry = self.tables.types.get(id);
+        anchor_of(self.tables, entry).filter(|_| entry.is_declaration())
+    }
+
+    /// What an entry refers to, in the order of [`Type::references`](crate::btf::Type::references).
+    fn references(&self, id: EntryId) -> impl Iterator<Item = Option<EntryId>> {
+        let entry = self.tables.types.get(id);
+        let written =
+            |reference: Ref| self.resolution.entry(reference).filter(|&entry| self.label(entry) != Key::VOID);
+        let target = entry.kind.refers() || entry.kind == Kind::Array;
+        let index = entry.kind == Kind::Array;
+        let parts = match entry.kind {
+            Kind::Enum | Kind::Enum64 => &[],
+            _ => self.tables.types.parts(id),
+        };
+        let target = target.then(|| written(entry.target)).into_iter();
+        let index = index.then_some(self.resolution.index).into_iter();
+        target.chain(index).chain(parts.iter().map(move |part| written(part.target)))
+    }
+
+    /// Adds to the ids of definitions and declarations those of all other entries, bottom-up.
+    fn everything_else(
+        &self,
+        base: &Base<'_>,
+        order: &[EntryId],
+        mut ids: Vec<Option<TypeId>>,
+    ) -> Vec<Option<TypeId>> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            New,
+            Open,
+            Done,
+        }
+        let mut states = vec![State::New; self.tables.types.len()];
+        for &id in order {
+            let kind = self.tables.types.get(id).kind;
+            let own = matches!(kind, Kind::Func | Kind::Var | Kind::Datasec);
+            if own || self.is_definition(id) || self.declares(id).is_some() {
+                states[id.0 as usize] = State::Done;
+            }
+        }
+        let mut stack = Vec::new();
+        for &id in order {
+            stack.push(id);
+            while let Some(&top) = stack.last() {
+                let i = top.0 as usize;
+                if states[i] == State::New {
+                    states[i] = State::Open;
+                    stack.extend(
+                        self.references(top).flatten().filter(|r| states[r.0 as usize] == State::New),
+                    );
+                    continue;
+                }
+                stack.pop();
+                if states[i] == State::Done {
+                    continue;
+                }
+                states[i] = State::Done;
+                // What is still open refers to this one: a circle without a name, which has no bottom.
+                let id_of = |reference: Option<EntryId>| match reference {
+                    None => Some(TypeId::VOID),
+                    Some(entry) => ids[entry.0 as usize],
+                };
+                let references: Option<Vec<TypeId>> = self.references(top).map(id_of).collect();
+                ids[i] = references.and_then(|references| base.find(self.label(top), references.into_iter()));
+            }
+        }
+        ids
+    }
+}
+
+/// An entry and a type of the base that may be equal.
+struct Pair {
+    entry: EntryId,
+    id: TypeId,
+    refuted: bool,
+    /// Where its edges begin.
+    edges: u32,
+}
+
+/// Pairs, and which pairs each relies on.
+struct Pairs<'p, 'm, 'a> {
+    base: &'p Base<'p>,
+    module: &'p Module<'m, 'a>,
+    pairs: Vec<Pair>,
+    known: KeyMap<u32>,
+    /// The pairs that a pair relies on, those of one pair together.
+    edges: Vec<u32>,
+    is_complete: bool,
+}
+
+impl<'p, 'm, 'a> Pairs<'p, 'm, 'a> {
+    fn new(base: &'p Base<'p>, module: &'p Module<'m, 'a>) -> Self {
+        let (pairs, known, edges) = (Vec::new(), KeyMap::default(), Vec::new());
+        Pairs { base, module, pairs, known, edges, is_complete: true }
+    }
+
+    /// The number of a pair, unless there are too many.
+    fn meet(&mut self, entry: EntryId, id: TypeId) -> Option<u32> {
+        let mut hasher = KeyHasher::new(0x900);
+        hasher.pair(u64::from(entry.0), u64::from(id.0));
+        let next = self.pairs.len() as u32;
+        match self.known.entry(hasher.finish()) {
+            hash_map::Entry::Occupied(known) => Some(*known.get()),
+            hash_map::Entry::Vacant(_) if self.pairs.len() >= MAX_PAIRS => {
+                self.is_complete = false;
+                None
+            }
+            hash_map::Entry::Vacant(place) => {
+                place.insert(next);
+                self.pairs.push(Pair { entry, id, refuted: false, edges: 0 });
+                Some(next)
+            }
+        }
+    }
+
+    /// Follows what all pairs refer to, and refutes those that differ by themselves.
+    fn explore(&mut self) {
+        let mut i = 0;
+        while let Some(&Pair { entry, id, .. }) = self.pairs.get(i) {
+            let start = self.edges.len();
+            let agree = self.agree(entry, id);
+            self.pairs[i].edges = start as u32;
+            self.pairs[i].refuted = !agree;
+            i += 1;
+        }
+    }
+
+    /// True if a pair agrees by itself; then the pairs that it relies on have become edges.
+    fn agree(&mut self, entry: EntryId, id: TypeId) -> bool {
+        if let Some(anchor) = self.module.declares(entry) {
+            return self.base.anchor(id) == Some(anchor);
+        }
+        let label = self.module.label(entry);
+        if label == Key::VOID || label != self.base.label(id) {
+            return false;
+        }
+        if self.edges.len() >= MAX_EDGES {
+            self.is_complete = false;
+            return false;
+        }
+        let Some(ty) = self.base.btf().ty(id) else { return false };
+        let module = self.module;
+        let start = self.edges.len();
+        for (ours, theirs) in module.references(entry).zip(ty.references()) {
+            let pair = match ours {
+                None if theirs == TypeId::VOID => continue,
+                Some(ours) if theirs != TypeId::VOID => self.meet(ours, theirs),
+                _ => None,
+            };
+            let Some(pair) = pair else {
+                self.edges.truncate(start);
+                return false;
+            };
+            self.edges.push(pair);
+        }
+        true
+    }
+
+    fn edges_of(&self, pair: usize) -> &[u32] {
+        let start = self.pairs[pair].edges as usize;
+        let end = self.pairs.get(pair + 1).map_or(self.edges.len(), |next| next.edges as usize);
+        &self.edges[start..end]
+    }
+
+    /// Refutes every pair that relies on a refuted one.
+    fn refute(&mut self) {
+        // By pair, those that rely on it: counted, then filled from the end.
+        let mut ends = vec![0u32; self.pairs.len() + 1];
+        for &edge in &self.edges {
+            ends[edge as usize] += 1;
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum;
+        }
+        let mut relying = vec![0u32; self.edges.len()];
+        for pair in 0..self.pairs.len() {
+            for &edge in self.edges_of(pair) {
+                ends[edge as usize] -= 1;
+                relying[ends[edge as usize] as usize] = pair as u32;
+            }
+        }
+        let mut stack: Vec<usize> = (0..self.pairs.len()).filter(|&i| self.pairs[i].refuted).collect();
+        while let Some(pair) = stack.pop() {
+            for &pair in &relying[ends[pair] as usize..ends[pair + 1] as usize] {
+                if !std::mem::replace(&mut self.pairs[pair as usize].refuted, true) {
+                    stack.push(pair as usize);
+                }
+            }
+        }
+    }
+
+    /// By entry, the lowest id that is left for a definition.
+    fn definitions(&self) -> Vec<Option<TypeId>> {
+        let mut ids: Vec<Option<TypeId>> = vec![None; self.module.tables.types.len()];
+        for pair in self.pairs.iter().filter(|p| !p.refuted && self.module.is_definition(p.entry)) {
+            let best = &mut ids[pair.entry.0 as usize];
+            *best = Some(best.map_or(pair.id, |id| id.min(pair.id)));
+        }
+        ids
+    }
+
+    /// Finds what declarations stand for: the only definition of the base; of several that which everything
+    /// shared means; else a declaration of the base.
+    fn declarations(&self, order: &[EntryId], ids: &mut [Option<TypeId>]) {
+        let mut ambiguous = false;
+        for &id in order {
+            let Some(anchor) = self.module.declares(id) else { continue };
+            let name = self.base.name(anchor);
+            let found = if name.definitions == 1 { name.definition } else { name.declaration };
+            ids[id.0 as usize] = Some(found).filter(|&found| found != TypeId::VOID);
+            ambiguous |= name.definitions > 1;
+        }
+        if !ambiguous {
+            return;
+        }
+        let mut meant = self.meant(ids);
+        meant.sort_unstable();
+        meant.dedup();
+        for run in meant.chunk_by(|a, b| a.0 == b.0) {
+            if let [(entry, id)] = run {
+                ids[entry.0 as usize] = Some(*id);
+            }
+        }
+    }
+
+    /// What the definitions that are shared mean by declarations of names with several definitions.
+    fn meant(&self, ids: &[Option<TypeId>]) -> Vec<(EntryId, TypeId)> {
+        let (mut meant, mut seen) = (Vec::new(), vec![false; self.pairs.len()]);
+        let chosen = |pair: &Pair| !pair.refuted && ids[pair.entry.0 as usize] == Some(pair.id);
+        let is_definition = |pair: &Pair| self.module.is_definition(pair.entry);
+        let mut stack: Vec<usize> = (0..self.pairs.len())
+            .filter(|&i| is_definition(&self.pairs[i]) && chosen(&self.pairs[i]))
+            .collect();
+        while let Some(i) = stack.pop() {
+            for &edge in self.edges_of(i) {
+                let pair = &self.pairs[edge as usize];
+                if std::mem::replace(&mut seen[edge as usize], true) || is_definition(pair) {
+                    continue;
+                }
+                match self.module.declares(pair.entry) {
+                    Some(anchor) if self.base.name(anchor).definitions > 1 => {
+                        meant.push((pair.entry, pair.id))
+                    }
+                    _ => stack.push(edge as usize),
+                }
+            }
+        }
+        meant
+    }
+}

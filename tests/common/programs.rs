@@ -1,0 +1,71 @@
+//! Programs in C that are made up by a test, and how they are built.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Random;
+
+/// A compiler for x86-64.
+pub fn gcc() -> Option<PathBuf> {
+    super::tool("x86_64-linux-gnu-gcc").or_else(|| super::tool_or_skip("gcc"))
+}
+
+/// Builds a program of these units, which need no library.
+#[track_caller]
+pub fn link<S: AsRef<str>>(gcc: &Path, units: &[S], out: &Path) {
+    let mut files = Vec::new();
+    for (i, source) in units.iter().enumerate() {
+        files.push(out.with_extension(format!("{i}.c")));
+        std::fs::write(&files[i], source.as_ref()).unwrap();
+    }
+    let mut command = Command::new(gcc);
+    command.args(["-g", "-w", "-ffreestanding", "-nostdlib", "-static", "-Wl,-e,0", "-Wl,--build-id=none"]);
+    assert!(command.args(&files).arg("-o").arg(out).status().unwrap().success());
+}
+
+/// Units in C that declare and define structs of `names` names in a few ways, at random.
+pub fn random_units(random: &mut Random, names: usize) -> Vec<String> {
+    let mut units = Vec::new();
+    for unit in 0..2 + random.below(names - 1) {
+        let mut source = String::new();
+        let (mut defined, mut variables) = (Vec::new(), String::new());
+        for name in 0..names {
+            let _ = writeln!(source, "struct s{name};");
+        }
+        let mut order: Vec<usize> = (0..names).collect();
+        for i in (1..names).rev() {
+            order.swap(i, random.below(i + 1));
+        }
+        for name in order {
+            let _ = writeln!(variables, "struct s{name} *p{unit}_{name};");
+            if random.below(4) == 0 {
+                continue;
+            }
+            let _ = writeln!(source, "struct s{name} {{");
+            for member in 0..1 + random.below(3) {
+                let other = random.below(names);
+                let aligned = if random.below(6) == 0 { " __attribute__((aligned(32)))" } else { "" };
+                let declared = match random.below(12) {
+                    0..5 => format!("struct s{other} *m{member}"),
+                    5 => format!("int (*m{member})(struct s{other} *, int)"),
+                    6 => format!("const struct s{other} *m{member}[2]"),
+                    7 => format!("struct {{ struct s{other} *inner; int n; }} m{member}"),
+                    8 => format!("union {{ struct s{other} *either; long or; }} m{member}"),
+                    9 if !defined.is_empty() => {
+                        format!("struct s{} m{member}", defined[random.below(defined.len())])
+                    }
+                    10 => format!("long m{member}"),
+                    _ => format!("int m{member}"),
+                };
+                let _ = writeln!(source, "\t{declared}{aligned};");
+            }
+            let _ = writeln!(source, "}};");
+            defined.push(name);
+            let _ = writeln!(variables, "struct s{name} v{unit}_{name};");
+        }
+        source += &variables;
+        units.push(source);
+    }
+    units
+}
