@@ -84,7 +84,7 @@ impl<'a> Builder<'a> {
             graph: Graph::default(),
             annotations: Annotations::default(),
             keys: Keys::default(),
-            interner: Interner::new(context.sections),
+            interner: Interner::new(context.sections, &context.options.kabi_prefix),
             seen_funcs: KeyMap::default(),
             warnings: Warnings::default(),
             skipped_units: 0,
@@ -140,7 +140,7 @@ impl<'a> Builder<'a> {
                 .in_unit(header.offset)
                 .hint("split DWARF is not supported yet; compile with -gno-split-dwarf"));
         }
-        if self.context.options.lang_exclude.contains(&unit.language) {
+        if self.context.options.leaves_out(unit.language) {
             return Ok(None);
         }
         let lower = Lower::new(&mut self.graph, &mut self.annotations, &mut self.warnings, &self.context);

@@ -26,8 +26,8 @@ use crate::{Error, Result};
 pub struct Change<'a> {
     /// Its name.
     pub name: &'a [u8],
-    /// What it shall hold; `None` removes it. Its header then stays as one of type `SHT_NULL`, unless it is
-    /// the last: symbols and other headers refer to sections by index.
+    /// What it shall hold, at least one byte; `None` removes it. Its header then stays as one of type
+    /// `SHT_NULL`, unless it is the last: symbols and other headers refer to sections by index.
     pub content: Option<&'a [u8]>,
 }
 
@@ -75,9 +75,9 @@ impl Rewrite<'_> {
 /// Needs memory for the section headers and their names, and nothing that grows with the rest of the file.
 ///
 /// # Errors
-/// The file is damaged, cut short or signed, or has no section names; there are several sections of a name; a
-/// section to be changed has relocations, or is loaded and the content does not fit; the file would be too
-/// large for its class.
+/// A content is empty; the file is damaged, cut short or signed, or has no section names; there are several
+/// sections of a name; a section to be changed has relocations, or is loaded and the content does not fit; the
+/// file would be too large for its class.
 pub fn set_sections<'a>(file: &'a [u8], changes: &[Change<'a>], signature: Signature) -> Result<Rewrite<'a>> {
     let file = match (without_signature(file)?, signature) {
         (None, _) => file,
@@ -154,6 +154,9 @@ impl<'a> Plan<'a> {
         };
         let old = elf.sections.len();
         for change in changes {
+            if change.content.is_some_and(<[u8]>::is_empty) {
+                return Err(Error::usage("a section without content cannot be set"));
+            }
             let mut known = (1..old).filter(|&i| elf.has_name(i, names, change.name));
             match (known.next(), known.next(), change.content) {
                 (Some(index), None, _) => plan.change(elf, index, change)?,
@@ -213,9 +216,6 @@ impl<'a> Plan<'a> {
         let known = self.names.windows(terminated.len()).position(|window| window == terminated);
         let offset = known.unwrap_or_else(|| {
             let names = self.names.to_mut();
-            if names.last().is_some_and(|&last| last != 0) {
-                names.push(0);
-            }
             names.extend(terminated);
             names.len() - name.len() - 1
         });
@@ -250,8 +250,7 @@ impl<'a> Plan<'a> {
             // be taken for a part of the tail.
             let old = self.given_up.iter().find(|(i, _)| *i == index).map(|(_, place)| place.clone());
             let old = old.filter(|place| {
-                !content.is_empty()
-                    && place.end <= self.floor
+                place.end <= self.floor
                     && place.len() >= content.len()
                     && place.start.is_multiple_of(CONTENT_ALIGN)
                     && elf.is_unloaded(place)

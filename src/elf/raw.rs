@@ -197,6 +197,11 @@ impl<'a> Elf<'a> {
         for index in 0..elf.sections.len() {
             elf.place(index)?;
         }
+        // Or names that are added would be those of other sections, too.
+        let names = elf.content(elf.names)?;
+        if names.last() != Some(&0) || elf.sections.iter().any(|s| s.name >= names.len() as u64) {
+            return Err(damaged("its section names are not where they should be"));
+        }
         elf.segments = elf.segments().ok_or_else(|| {
             Error::input("a segment reaches beyond the end of the file").hint("the file is cut short")
         })?;
