@@ -1,4 +1,4 @@
-//! Seeds from fixtures: `seed CORPUS FIXTURE...` writes `CORPUS/{elf,encode,btf,reloc,inflate}/NAME`.
+//! Seeds from fixtures: `seed CORPUS FIXTURE...` writes `CORPUS/{elf,insert,encode,btf,reloc,inflate}/NAME`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 64 << 10;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut paths = env::args_os().skip(1).map(PathBuf::from);
     let corpus = paths.next().ok_or("usage: seed CORPUS FIXTURE...")?;
-    for target in ["elf", "encode", "btf", "reloc", "inflate"] {
+    for target in ["elf", "insert", "encode", "btf", "reloc", "inflate"] {
         fs::create_dir_all(corpus.join(target))?;
     }
     for (number, path) in paths.enumerate() {
@@ -24,7 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             0..=MAX_BYTES => fs::write(corpus.join(target).join(name), bytes),
             _ => Ok(()),
         };
-        save("elf", &fs::read(&path)?)?;
+        let mut file = fs::read(&path)?;
+        save("elf", &file)?;
+        file.push(number as u8);
+        save("insert", &file)?;
         // A damaged file is a seed of the first target only.
         let Ok(image) = Image::open(&path) else { continue };
         for (target, bytes) in [("reloc", relocations(&image)), ("inflate", compressed(&image))] {

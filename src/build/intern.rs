@@ -23,6 +23,8 @@ type NameMap = HashMap<u64, StrId, BuildHasherDefault<KeyIdentity>>;
 #[derive(Debug)]
 pub(super) struct Interner<'a> {
     program: &'a Program<'a>,
+    /// [`Options::kabi_prefix`](crate::Options::kabi_prefix)
+    kabi_prefix: &'a [u8],
     pub(super) tables: Tables<'a>,
     seen: SeenTypes,
     /// The highest number of a unit so far.
@@ -56,9 +58,10 @@ impl NameUse {
 }
 
 impl<'a> Interner<'a> {
-    pub(super) fn new(program: &'a Program<'a>) -> Self {
+    pub(super) fn new(program: &'a Program<'a>, kabi_prefix: &'a [u8]) -> Self {
         Interner {
             program,
+            kabi_prefix,
             tables: Tables::default(),
             seen: SeenTypes::default(),
             newest: 0,
@@ -229,10 +232,13 @@ impl<'a> Interner<'a> {
     }
 
     fn bytes(&self, name: NameId) -> Result<Cow<'a, [u8]>> {
-        name.find(self.program.files()).ok_or_else(|| {
+        let bytes = name.find(self.program.files()).ok_or_else(|| {
             Error::input("a name lies outside its string section, or nothing ends it")
                 .hint("the file is damaged")
-        })
+        })?;
+        // A name comes here once: everything else goes by its place or by the string that is made of it.
+        let is_hidden = !self.kabi_prefix.is_empty() && bytes.starts_with(self.kabi_prefix);
+        Ok(if is_hidden { Cow::Borrowed(self.kabi_prefix) } else { bytes })
     }
 
     /// The hash of an interned name's bytes.

@@ -88,7 +88,7 @@ impl<'a> Builder<'a> {
             graph: Graph::default(),
             annotations: Annotations::default(),
             keys: Keys::default(),
-            interner: Interner::new(context.program),
+            interner: Interner::new(context.program, &context.options.kabi_prefix),
             seen_funcs: KeyMap::default(),
             warnings: Warnings::default(),
             skipped_units: 0,
@@ -143,7 +143,7 @@ impl<'a> Builder<'a> {
                 .in_unit(header.offset)
                 .hint("split DWARF is not supported yet; compile with -gno-split-dwarf"));
         }
-        if self.context.options.lang_exclude.contains(&unit.language) {
+        if self.context.options.leaves_out(unit.language) {
             return Ok(None);
         }
         let lower = Lower::new(&mut self.graph, &mut self.annotations, &mut self.warnings, &self.context);
