@@ -7,6 +7,7 @@
 mod admit;
 mod check;
 mod encode;
+mod estimate;
 mod language;
 mod native;
 mod output;
@@ -25,11 +26,12 @@ use btfgen::{Error, Result};
 use native::Command;
 
 /// What each exit status means: in the help, in the manual page and in `Error::exit_code`.
-pub(crate) const EXIT_STATUS: [(u8, &str); 4] = [
+pub(crate) const EXIT_STATUS: [(u8, &str); 5] = [
     (0, "done; for check: no violation"),
     (1, "the input cannot be encoded; for check: there are violations"),
     (2, "the command was put together wrongly"),
     (74, "the system refused to read or write"),
+    (75, "there is no room for it now; try later"),
 ];
 
 /// Runs the command line of this process, as `pahole` if that is the name or the only purpose of the program.
@@ -61,7 +63,8 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     match command {
         Command::Encode(request) => encode::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Check(request) => check::run(&request),
-        Command::Admit(args) => admit::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Estimate(args) => estimate::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Admit(args) => admit::run(&args),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use btfgen::btf::{CheckOptions, KernelVersion, Levels};
 use btfgen::elf::insert::Signature;
@@ -12,7 +13,8 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::admit::AdmitArgs;
+use super::admit::{self, AdmitArgs, Mode, Wishes};
+use super::estimate::EstimateArgs;
 use super::output::Destination;
 use super::{EXIT_STATUS, check, encode, language};
 
@@ -22,8 +24,10 @@ pub(crate) enum Command {
     Encode(encode::Request),
     /// Check files.
     Check(check::Request),
+    /// Say what an encode will take.
+    Estimate(EstimateArgs),
     /// Ask for a share of the machine, or about it.
-    Admit(AdmitArgs),
+    Admit(Box<AdmitArgs>),
     /// Write a text to standard output.
     Text(Vec<u8>),
 }
@@ -40,6 +44,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
     match (cli.command, cli.bare) {
         (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(args.request())),
         (Some(Sub::Check(args)), _) => Ok(Command::Check(args.request())),
+        (Some(Sub::Estimate(args)), _) => Ok(Command::Estimate(args)),
         (Some(Sub::Admit(args)), _) => Ok(Command::Admit(args)),
         (Some(Sub::Completions { shell }), _) => {
             let mut text = Vec::new();
@@ -156,8 +161,14 @@ enum Sub {
     /// load, target for kernels before the version given with --kernel; hygiene is what no kernel refuses
     /// but nobody should write.
     Check(CheckArgs),
-    /// Show what memory and CPUs may be used here
-    Admit(AdmitArgs),
+    /// Say what memory an encode of a file will take, by its headers alone
+    Estimate(EstimateArgs),
+    /// Run a command when there is room for it, or show what memory and CPUs may be used here
+    ///
+    /// Commands that are run this way, and btfgen itself, share the memory of the machine without a daemon: each
+    /// says what it needs and waits until that fits, first come, first served. One may always run. What a command
+    /// held is free when it ends, however it ends. The exit status is that of the command.
+    Admit(Box<AdmitArgs>),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell
@@ -239,6 +250,26 @@ struct EncodeArgs {
     #[arg(long, value_name = "LIST", value_parser = languages)]
     lang_exclude: Option<Languages>,
 
+    // Not the struct of these three: an optional struct of arguments cannot hold another one.
+    /// Memory that all who share the machine may have together; the strictest opinion counts
+    ///
+    /// Others are runs of btfgen and commands below btfgen admit. The default is three quarters of the memory, or
+    /// 85 % of the limit of the control group. Also BTFGEN_MEM_BUDGET.
+    #[arg(long, value_name = "SIZE", value_parser = admit::bytes)]
+    mem_budget: Option<u64>,
+
+    /// How long to wait for others, such as 30s; then begin on one worker, or fail with status 75 if strict
+    ///
+    /// The default is 10m. Also BTFGEN_MAX_WAIT.
+    #[arg(long, value_name = "TIME", value_parser = admit::time)]
+    max_wait: Option<Duration>,
+
+    /// Whether to share the memory with others: on, off, or strict to fail where that is not possible
+    ///
+    /// Also BTFGEN_ADMISSION.
+    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
+    admission: Option<Mode>,
+
     /// Write what was done as JSON; - for standard output
     ///
     /// One object with a schema_version, within which keys are only added: phases with their times, types by
@@ -280,6 +311,11 @@ impl EncodeArgs {
             base: self.base,
             options,
             jobs: self.jobs.unwrap_or_default(),
+            wishes: Wishes {
+                mem_budget: self.mem_budget,
+                max_wait: self.max_wait,
+                admission: self.admission,
+            },
             stats: self.stats,
             verbose: self.verbose,
             progress: !self.quiet,

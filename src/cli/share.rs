@@ -1,15 +1,22 @@
-//! What an encode takes of a machine that others use as well: its workers.
+//! What an encode takes of a machine that others use as well: memory, then workers.
 //!
 //! Asked for when the size of the work is known and before it begins, given back when it is done. It decides
-//! how long the encode takes, never what comes of it.
+//! how long the encode takes, never what comes of it. Memory comes first: nobody waits for it while holding
+//! slots that others could use.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use btfgen::admission::Root;
+use btfgen::admission::forecast::Features;
+use btfgen::admission::gates::Gates;
 use btfgen::admission::jobserver::{Jobserver, Slots, environment};
+use btfgen::admission::ledger::{Offer, Reservation};
 use btfgen::admission::limits::Cpus;
+use btfgen::btf::Btf;
 use btfgen::{Image, Jobs, Result};
+
+use super::encode;
 
 /// Bytes of debugging information below which another worker costs more than it does.
 const BYTES_PER_WORKER: u64 = 1 << 20;
@@ -22,40 +29,50 @@ const TOKEN_WAIT: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Share {
     slots: Option<Slots>,
-    jobs: Jobs,
+    reservation: Option<Reservation>,
+    jobs: NonZeroUsize,
 }
 
 impl Share {
-    /// Asks for workers: as many as were named or as there are CPUs, no more than the work can keep busy, and
-    /// below make no more than it has slots to spare.
+    /// Asks for workers: as many as were named or as there are CPUs, no more than there is memory for, and
+    /// below make no more than the work can keep busy and make has slots to spare for.
     ///
     /// # Errors
-    /// `BTFGEN_JOBSERVER` makes no sense.
-    pub(crate) fn take(jobs: Jobs, image: &Image) -> Result<Share> {
-        let most = match jobs {
+    /// A variable makes no sense; or there is no room, and the user wants to hear of that.
+    pub(crate) fn take(request: &encode::Request, image: &Image, base: Option<&Btf<'_>>) -> Result<Share> {
+        let mut jobs = match request.jobs {
             Jobs::Auto => Cpus::read(&Root::system()).count(),
             Jobs::Exactly(count) => count,
         };
-        let slots = match Jobserver::find(environment)? {
-            Jobserver::None => return Ok(Share { slots: None, jobs: Jobs::Exactly(most) }),
-            Jobserver::Slots(slots) => slots,
-        };
-        let mut share = Share { slots: Some(slots), jobs: Jobs::Exactly(NonZeroUsize::MIN) };
-        let useful = usize::try_from(debug_info_bytes(image) / BYTES_PER_WORKER).unwrap_or(usize::MAX);
-        let extra = useful.min(most.get() - 1);
-        if let Some(slots) = share.slots.as_mut().filter(|_| extra > 0) {
+        let server = Jobserver::find(environment)?;
+        let features = features(image, base.map_or(0, |base| base.data().len() as u64));
+        if matches!(server, Jobserver::Slots(_)) {
+            let useful = usize::try_from(features.info_bytes / BYTES_PER_WORKER).unwrap_or(usize::MAX);
+            jobs = jobs.min(NonZeroUsize::MIN.saturating_add(useful));
+        }
+        let reservation = request.wishes.with_environment()?.acquire(
+            offers(&features, jobs),
+            &request.input.file_name().unwrap_or_default().to_string_lossy(),
+            None,
+            Gates::none(),
+        )?;
+        let threads = reservation.as_ref().and_then(|r| NonZeroUsize::new(r.offer().threads as usize));
+        let mut share = Share { slots: None, reservation, jobs: jobs.min(threads.unwrap_or(jobs)) };
+        if let Jobserver::Slots(mut slots) = server {
+            let extra = share.jobs.get() - 1;
             slots.want(extra);
             slots.wait(extra, TOKEN_WAIT);
             // Those that come later would lie idle.
             slots.want(slots.workers() - 1);
-            share.jobs = Jobs::Exactly(NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN));
+            share.jobs = NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN);
+            share.slots = Some(slots);
         }
         Ok(share)
     }
 
     /// The workers that may run.
     pub(crate) fn jobs(&self) -> Jobs {
-        self.jobs
+        Jobs::Exactly(self.jobs)
     }
 
     /// Gives everything back: the work is done.
@@ -63,11 +80,36 @@ impl Share {
         if let Some(slots) = &mut self.slots {
             slots.finish();
         }
+        self.reservation = None;
     }
 }
 
-/// The size of the debugging information as it is in the file.
-fn debug_info_bytes(image: &Image) -> u64 {
-    let names: [&[u8]; 4] = [b".debug_info", b".zdebug_info", b".debug_types", b".zdebug_types"];
-    image.sections().iter().filter(|s| names.contains(&s.name.as_slice())).map(|s| s.size).sum()
+/// Sizes in which the encode could be done: with all workers, with half of them, down to one.
+fn offers(features: &Features, jobs: NonZeroUsize) -> Vec<Offer> {
+    let counts = std::iter::successors(Some(jobs.get()), |&n| (n > 1).then_some(n / 2));
+    let offer = |n: usize| Offer { bytes: features.peak(n), threads: u32::try_from(n).unwrap_or(u32::MAX) };
+    counts.map(offer).collect()
+}
+
+/// What a forecast needs to know of an image. What is damaged counts as nothing: the encode will say so.
+pub(crate) fn features(image: &Image, base_bytes: u64) -> Features {
+    let mut features = Features { is_relocatable: image.is_relocatable(), base_bytes, ..Features::default() };
+    let names: [&[u8]; 2] = [b".debug_info", b".debug_types"];
+    let others: [&[u8]; 8] = [
+        b".debug_abbrev",
+        b".debug_str",
+        b".debug_line_str",
+        b".debug_str_offsets",
+        b".debug_addr",
+        b".debug_line",
+        b".debug_rnglists",
+        b".debug_loclists",
+    ];
+    for name in names.into_iter().chain(others) {
+        let (size, copied) = image.debug_section_size(name).unwrap_or_default();
+        features.info_bytes =
+            features.info_bytes.saturating_add(if names.contains(&name) { size } else { 0 });
+        features.copied_bytes = features.copied_bytes.saturating_add(copied);
+    }
+    features
 }
