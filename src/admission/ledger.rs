@@ -1,7 +1,8 @@
 //! Memory that unrelated processes on one machine share: each says how much it will need and waits until that fits.
 //!
 //! In: a [`Request`]. Out: a [`Reservation`], which lasts until it is dropped or its process ends, however it ends.
-//! There is no daemon; what is held stands in a [`book`](super::book). These rules hold:
+//! There is no daemon; what is held stands in a file, and locks that the kernel drops with their processes make it
+//! true. These rules hold:
 //!
 //! * If nobody holds anything, whoever is first is let in, whatever it asks for.
 //! * Nobody waits for more memory while it holds some: [`Reservation::try_extend`] says yes or no.
@@ -455,6 +456,11 @@ impl Reservation {
     /// The offer that was taken.
     pub fn offer(&self) -> Offer {
         self.offer
+    }
+
+    /// Bytes that are reserved now.
+    pub fn reserved(&self) -> u64 {
+        self.record.reserved
     }
 
     /// It does not fit, but the time was over.

@@ -113,8 +113,11 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         return write_nothing(request, &output, base.btf().endian());
     }
     let bar = Bar::new(request.progress);
-    let progress = |begun, total| bar.show(begun, total);
     let mut share = Share::take(request, &image, base.as_ref().map(Base::btf))?;
+    let progress = |begun, total| {
+        bar.show(begun, total);
+        share.observe();
+    };
     let mut encoder = Encoder::new(request.options.clone()).jobs(share.jobs()).progress(&progress);
     if let Some(base) = &base {
         encoder = encoder.base(base);

@@ -5,7 +5,8 @@
 //! slots that others could use.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use btfgen::admission::Root;
 use btfgen::admission::forecast::Features;
@@ -13,6 +14,7 @@ use btfgen::admission::gates::Gates;
 use btfgen::admission::jobserver::{Jobserver, Slots, environment};
 use btfgen::admission::ledger::{Offer, Reservation};
 use btfgen::admission::limits::Cpus;
+use btfgen::admission::tree_memory;
 use btfgen::btf::Btf;
 use btfgen::{Image, Jobs, Result};
 
@@ -25,11 +27,16 @@ const BYTES_PER_WORKER: u64 = 1 << 20;
 /// encode begins with those that are there.
 const TOKEN_WAIT: Duration = Duration::from_millis(10);
 
+/// How often the use of memory is written down.
+const OBSERVE: Duration = Duration::from_millis(250);
+
 /// What an encode was given.
 #[derive(Debug)]
 pub(crate) struct Share {
     slots: Option<Slots>,
-    reservation: Option<Reservation>,
+    reservation: Mutex<Option<Reservation>>,
+    /// When the use was written down last.
+    observed: Mutex<Instant>,
     jobs: NonZeroUsize,
 }
 
@@ -57,7 +64,12 @@ impl Share {
             Gates::none(),
         )?;
         let threads = reservation.as_ref().and_then(|r| NonZeroUsize::new(r.offer().threads as usize));
-        let mut share = Share { slots: None, reservation, jobs: jobs.min(threads.unwrap_or(jobs)) };
+        let mut share = Share {
+            slots: None,
+            reservation: Mutex::new(reservation),
+            observed: Mutex::new(Instant::now()),
+            jobs: jobs.min(threads.unwrap_or(jobs)),
+        };
         if let Jobserver::Slots(mut slots) = server {
             let extra = share.jobs.get() - 1;
             slots.want(extra);
@@ -80,7 +92,28 @@ impl Share {
         if let Some(slots) = &mut self.slots {
             slots.finish();
         }
-        self.reservation = None;
+        if let Ok(mut reservation) = self.reservation.lock() {
+            *reservation = None;
+        }
+    }
+
+    /// Writes down what is in use, now and then: so much less is promised. Called by any worker, and waits for none.
+    pub(crate) fn observe(&self) {
+        let Ok(mut observed) = self.observed.try_lock() else { return };
+        if observed.elapsed() < OBSERVE {
+            return;
+        }
+        *observed = Instant::now();
+        if let Ok(mut reservation) = self.reservation.try_lock()
+            && let Some(reservation) = reservation.as_mut()
+        {
+            let used = tree_memory(std::process::id());
+            // What does not work only leaves the promise as it is; more than was asked for is said, if there is room.
+            let _ = reservation.observe(used);
+            if used > reservation.reserved() {
+                let _ = reservation.try_extend(used);
+            }
+        }
     }
 }
 
