@@ -30,14 +30,11 @@ def sections(path):
     return sizes
 
 
-base_size = 0
-if base:
-    words = subprocess.run([btfgen, "estimate", "--json", base[1]], capture_output=True, text=True).stdout
-    base_size = json.loads(words)["features"]["btf_bytes"] if words else 0
-
 print("file\tbase\tworkers\tinfo\tother\tanon")
 for path in args:
     sizes = sections(path)
+    estimate = subprocess.run([btfgen, "estimate", "--json", *base, path], capture_output=True, text=True).stdout
+    base_size = json.loads(estimate)["features"]["base_bytes"] if estimate else 0
     info = sizes.pop(".debug_info", 0)
     for workers in (1, 2, 4):
         with tempfile.TemporaryDirectory() as where:

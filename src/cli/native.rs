@@ -255,19 +255,19 @@ struct EncodeArgs {
     ///
     /// Others are runs of btfgen and commands below btfgen admit. The default is three quarters of the memory, or
     /// 85 % of the limit of the control group. Also BTFGEN_MEM_BUDGET.
-    #[arg(long, value_name = "SIZE", value_parser = admit::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = admit::bytes, hide_short_help = true)]
     mem_budget: Option<u64>,
 
     /// How long to wait for others, such as 30s; then begin on one worker, or fail with status 75 if strict
     ///
     /// The default is 10m. Also BTFGEN_MAX_WAIT.
-    #[arg(long, value_name = "TIME", value_parser = admit::time)]
+    #[arg(long, value_name = "TIME", value_parser = admit::time, hide_short_help = true)]
     max_wait: Option<Duration>,
 
     /// Whether to share the memory with others: on, off, or strict to fail where that is not possible
     ///
     /// Also BTFGEN_ADMISSION.
-    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
+    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true, hide_short_help = true)]
     admission: Option<Mode>,
 
     /// Write what was done as JSON; - for standard output
