@@ -1,12 +1,11 @@
-//! Which units of a supplementary file belong to a program: those that its units import.
-
-use gimli::constants as dw;
+//! Which units of a supplementary file belong to a program: those that its units import or refer to.
 
 use super::program::Program;
-use super::{Die, Layouts, Target, Unit, Visitor, walk};
+use super::{Die, Layouts, Target, Unit, Value, Visitor, walk};
 use crate::Result;
 
-/// By unit, whether it belongs to the program: it lies in a file of its own, or is imported by one that does.
+/// By unit, whether it belongs to the program: it lies in a file of its own, or one that does imports it or
+/// refers to it.
 ///
 /// # Errors
 /// A unit is damaged.
@@ -35,12 +34,18 @@ struct Imports {
 
 impl Visitor for Imports {
     fn enter(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        if die.layout.tag == dw::DW_TAG_imported_unit
-            && let Some(value) = die.attribute(dw::DW_AT_import)?
-        {
-            self.targets.push(die.target(value)?);
-        }
-        Ok(())
+        let mut damaged = None;
+        // dwz does not import a unit that is only referred to.
+        die.each_attribute(|_, value| {
+            if let Value::InfoRef(_) | Value::Supplementary(_) = value {
+                match die.target(value) {
+                    Ok(Target::Unit(_)) => {}
+                    Ok(target) => self.targets.push(target),
+                    Err(error) => damaged = Some(error),
+                }
+            }
+        })?;
+        damaged.map_or(Ok(()), Err)
     }
 
     fn leave(&mut self) -> Result<()> {

@@ -34,6 +34,8 @@ pub struct Sections<'a> {
     pub loc: &'a [u8],
     /// `.debug_loclists`, location lists of DWARF 5
     pub loclists: &'a [u8],
+    /// `.debug_rnglists`, address ranges of DWARF 5
+    pub rnglists: &'a [u8],
     /// Byte order of the file.
     pub endian: RunTimeEndian,
     /// Its units are type units of DWARF 4, whose header differs.
@@ -65,6 +67,7 @@ impl<'a> Sections<'a> {
             addr: none,
             loc: none,
             loclists: none,
+            rnglists: none,
             endian,
             is_types: false,
             names_of: None,
@@ -75,7 +78,7 @@ impl<'a> Sections<'a> {
     }
 
     /// The names of the sections that [`load`](Self::load) asks for.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         ".debug_info",
         ".debug_abbrev",
         ".debug_str",
@@ -84,12 +87,25 @@ impl<'a> Sections<'a> {
         ".debug_addr",
         ".debug_loc",
         ".debug_loclists",
+        ".debug_rnglists",
     ];
 
     /// All sections of a file; `get` finds one by its name.
     pub fn load(endian: RunTimeEndian, mut get: impl FnMut(&'static str) -> &'a [u8]) -> Self {
-        let [info, abbrev, str, line_str, str_offsets, addr, loc, loclists] = Self::NAMES.map(&mut get);
-        Sections { info, abbrev, str, line_str, str_offsets, addr, loc, loclists, ..Sections::empty(endian) }
+        let [info, abbrev, str, line_str, str_offsets, addr, loc, loclists, rnglists] =
+            Self::NAMES.map(&mut get);
+        Sections {
+            info,
+            abbrev,
+            str,
+            line_str,
+            str_offsets,
+            addr,
+            loc,
+            loclists,
+            rnglists,
+            ..Sections::empty(endian)
+        }
     }
 }
 

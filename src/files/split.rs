@@ -249,6 +249,7 @@ impl<'s> Cut<'s> {
                 IndexSectionId::DebugStrOffsets => file.str_offsets = part(self.whole.str_offsets),
                 IndexSectionId::DebugLoc => file.loc = part(self.whole.loc),
                 IndexSectionId::DebugLocLists => file.loclists = part(self.whole.loclists),
+                IndexSectionId::DebugRngLists => file.rnglists = part(self.whole.rnglists),
                 _ => {}
             }
         }

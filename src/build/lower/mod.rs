@@ -36,6 +36,8 @@ pub(super) struct Lower<'l> {
     pub(super) warnings: &'l mut Warnings,
     /// The other unit that is copied from now, if one is.
     pub(super) abroad: Option<Abroad>,
+    /// Parameters that are passed in registers.
+    register_params: u32,
     options: &'l Options,
     variables: &'l [std::ops::Range<u64>],
     scopes: Vec<Scope>,
@@ -125,10 +127,21 @@ impl<'l> Lower<'l> {
         warnings: &'l mut Warnings,
         context: &Context<'l>,
     ) -> Self {
-        let Context { options, variables, .. } = *context;
+        let Context { options, variables, machine, .. } = *context;
+        let register_params = machine.register_params;
         let (scopes, dimensions) = (Vec::with_capacity(64), Vec::new());
         let abroad = None;
-        Lower { graph, annotations, warnings, abroad, options, variables, scopes, dimensions }
+        Lower {
+            graph,
+            annotations,
+            warnings,
+            abroad,
+            register_params,
+            options,
+            variables,
+            scopes,
+            dimensions,
+        }
     }
 
     /// What the DIE being read is a child of.
@@ -578,7 +591,7 @@ pub(super) fn lower<'a>(
     lower.annotations.clear();
     walk(unit, layouts, &mut lower)?;
     lower.graph.close_own();
-    neighbours.copy_all(number, &mut lower)?;
+    neighbours.copy_all(number, lower.register_params, &mut lower)?;
     lower.annotations.attach(lower.graph, lower.options, lower.warnings);
     place_old_bitfields(lower.graph, unit);
     Ok(())
