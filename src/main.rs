@@ -1,6 +1,4 @@
-//! The command `btfgen`: parse, run, map the error to an exit code.
-//!
-//! Everything that a user meets is in `cli`; everything that is done is in the library.
+//! The command `btfgen`: everything that a user meets is in `cli`; everything that is done is in the library.
 
 #![deny(unsafe_code)]
 
@@ -9,11 +7,5 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::run(std::env::args_os()) {
-        Ok(code) => code,
-        Err(error) => {
-            cli::complain(&error);
-            ExitCode::from(error.exit_code())
-        }
-    }
+    cli::main(false)
 }

@@ -14,8 +14,21 @@ pub struct Options {
     pub flat_arrays: bool,
     /// Units of these languages (`DW_LANG_*` codes) are left out.
     pub lang_exclude: Vec<u16>,
+    /// If not empty, only units of these languages are encoded.
+    pub lang_only: Vec<u16>,
+    /// If not empty, every name that begins with this becomes this: enterprise kernels hide in names with a
+    /// counter what must not make a difference.
+    pub kabi_prefix: Vec<u8>,
     /// Units are taken in a random order with this seed. The output does not depend on it; tests do.
     pub shuffle: Option<u64>,
+}
+
+impl Options {
+    /// True if units in a language, a `DW_LANG` code, are left out.
+    pub fn leaves_out(&self, language: u16) -> bool {
+        self.lang_exclude.contains(&language)
+            || !self.lang_only.is_empty() && !self.lang_only.contains(&language)
+    }
 }
 
 impl Default for Options {
@@ -25,6 +38,8 @@ impl Default for Options {
             order: Order::Name,
             flat_arrays: false,
             lang_exclude: Vec::new(),
+            lang_only: Vec::new(),
+            kabi_prefix: Vec::new(),
             shuffle: None,
         }
     }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use btfgen::btf::{Endian, Writer};
+use btfgen::elf::insert::{Change, Signature, set_sections};
 use btfgen::report::Phase;
 use btfgen::{Base, Encoder, Error, Features, Image, Jobs, Options, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,7 +18,16 @@ use rustix::time::{ClockId, clock_gettime};
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
 use super::source::Source;
-use super::{sigbus, tell};
+use super::{one_line, signals, tell};
+
+/// What a module without DWARF is, whose BTF would be split from a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WithoutDwarf {
+    /// A mistake.
+    Error,
+    /// Nothing to encode: builds call for every module, and some hold nothing but assembler.
+    Nothing,
+}
 
 /// An encode as any command line asks for it.
 #[derive(Debug)]
@@ -25,8 +36,12 @@ pub(crate) struct Request {
     pub(crate) input: PathBuf,
     /// What the output continues.
     pub(crate) base: Option<PathBuf>,
-    /// Where the BTF goes.
+    /// Where the BTF goes; the distilled base goes beside it, or into the same file.
     pub(crate) output: Destination,
+    /// What becomes of the signature of an input that is the output, too.
+    pub(crate) signature: Signature,
+    /// What to do if there is nothing to encode.
+    pub(crate) without_dwarf: WithoutDwarf,
     /// What is encoded.
     pub(crate) options: Options,
     /// On how many workers.
@@ -82,9 +97,17 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
 
     // From here on the input is mapped, and may shrink under our hands.
-    sigbus::expect_of(input);
+    signals::expect_of(input);
     let (image, map) = timed("map", || Image::open(input));
     let image = image?;
+    let has_dwarf =
+        [b".debug_info".as_slice(), b".zdebug_info"].iter().any(|name| image.section(name).is_some());
+    if let Some(base) = &base
+        && !has_dwarf
+        && request.without_dwarf == WithoutDwarf::Nothing
+    {
+        return write_nothing(request, &output, base.btf().endian());
+    }
     let bar = Bar::new(request.progress);
     let progress = |begun, total| bar.show(begun, total);
     let mut encoder = Encoder::new(request.options.clone()).jobs(request.jobs).progress(&progress);
@@ -95,10 +118,21 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     bar.clear();
     let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
 
-    let results = [Some((&output, &btf)), distilled.as_ref().zip(distilled_base.as_ref())];
+    let rewrite = match &request.output {
+        Destination::Input(path) => {
+            let base = Change { name: b".BTF.base", content: distilled_base.as_deref() };
+            let changes = [Change { name: b".BTF", content: Some(&btf) }, base];
+            let rewrite = set_sections(image.bytes(), &changes, request.signature);
+            Some(rewrite.map_err(|e| e.in_file(path))?)
+        }
+        _ => None,
+    };
+    let pieces = rewrite.as_ref().map_or_else(|| vec![btf.as_slice()], |rewrite| rewrite.pieces().collect());
+    let results =
+        [Some((&output, pieces)), distilled.as_ref().zip(distilled_base.as_deref().map(|base| vec![base]))];
     let (staged, save) = timed("save", || {
         let results = results.into_iter().flatten();
-        results.map(|(target, bytes)| target.stage(bytes)).collect::<Result<Vec<_>>>()
+        results.map(|(target, pieces)| target.stage(pieces)).collect::<Result<Vec<_>>>()
     });
     let mut staged = staged?;
     report.phases.insert(0, map);
@@ -110,7 +144,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let run = Run { request, report: &report, wall: start.elapsed(), cpu: process_cpu() };
     let json = stats.as_ref().map(|_| report::json(&run));
     if let (Some(target), Some(json)) = (&stats, &json) {
-        staged.push(target.stage(json)?);
+        staged.push(target.stage(vec![json])?);
     }
     // What may still fail comes first: a rename hardly does.
     staged.sort_by_key(Staged::is_whole);
@@ -121,6 +155,16 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     // They go with the process, which ends now; freeing them first only takes time.
     std::mem::forget((image, btf));
     Ok(())
+}
+
+/// The output for a module without DWARF: none in the module itself, but a file that was named must exist.
+fn write_nothing(request: &Request, output: &Target<'_>, endian: Endian) -> Result<()> {
+    let input = one_line(&request.input.to_string_lossy());
+    tell(&format!("btfgen: warning: {input}: has no DWARF debugging information, and gets no BTF\n"));
+    match request.output {
+        Destination::Input(_) => Ok(()),
+        _ => output.stage(vec![&Writer::new(endian).finish(false)?])?.commit(),
+    }
 }
 
 /// Where the distilled base goes, if it is wanted: beside the output.
@@ -139,6 +183,7 @@ fn distilled_destination(request: &Request) -> Result<Option<Destination>> {
             path.push(".base");
             Ok(Some(Destination::File(path.into())))
         }
+        Destination::Input(_) => Ok(None),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line: what was typed becomes a request, a request is carried out.
 //!
-//! [`native`] knows options and nothing of the work; [`encode`] and [`check`] do the work and know nothing of
+//! [`native`] and [`pahole`] know options and nothing of the work; [`encode`] and [`check`] do the work and know nothing of
 //! options. Data goes to standard output or into files, everything else to standard error, and a success
 //! says nothing unless asked.
 
@@ -9,8 +9,9 @@ mod encode;
 mod language;
 mod native;
 mod output;
+mod pahole;
 mod report;
-mod sigbus;
+mod signals;
 mod source;
 
 use std::ffi::OsString;
@@ -29,11 +30,23 @@ pub(crate) const EXIT_STATUS: [(u8, &str); 4] = [
     (74, "the system refused to read or write"),
 ];
 
+/// Runs the command line of this process, as `pahole` if that is the name or the only purpose of the program.
+pub(crate) fn main(as_pahole: bool) -> ExitCode {
+    let args = std::env::args_os();
+    if as_pahole || pahole::is_called(std::env::args_os().next().as_deref()) {
+        return pahole::run(args);
+    }
+    run(args).unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::from(error.exit_code())
+    })
+}
+
 /// Runs a command line, the name of the program first.
 ///
 /// # Errors
 /// Whatever ended it. Nothing was printed about it yet.
-pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
+fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     let command = match native::parse(args) {
         Ok(command) => command,
         // Help and version; if nobody reads them, nobody misses them.
@@ -51,7 +64,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
 }
 
 /// Says on standard error what went wrong, in one line whatever the names in it hold.
-pub(crate) fn complain(error: &Error) {
+fn complain(error: &Error) {
     tell(&format!("btfgen: error: {}\n", one_line(&error.to_string())));
 }
 

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use btfgen::btf::{CheckOptions, KernelVersion, Levels};
+use btfgen::elf::insert::Signature;
 use btfgen::{Error, Features, Jobs, Options, Order};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ErrorKind};
@@ -173,7 +174,19 @@ struct EncodeArgs {
     /// A regular file is written beside its place and renamed, so that a failure leaves what was there. It gets
     /// the mode of a new file.
     #[arg(short, long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
-    output: Destination,
+    #[arg(required_unless_present = "in_place")]
+    output: Option<Destination>,
+
+    /// Put the BTF into INPUT itself, as section .BTF
+    ///
+    /// All other sections, symbols and addresses stay as they are. The file is written beside its place and
+    /// renamed, with the same mode and owner. A base that is distilled becomes section .BTF.base.
+    #[arg(short, long, conflicts_with = "output")]
+    in_place: bool,
+
+    /// Take the signature off a module that is encoded in place; without this option it is an error
+    #[arg(long, requires = "in_place")]
+    drop_signature: bool,
 
     /// What the output continues: raw BTF or an ELF file with a section .BTF, such as the vmlinux of a module
     ///
@@ -250,10 +263,14 @@ impl EncodeArgs {
         };
         options.flat_arrays = self.flat_arrays;
         options.lang_exclude = self.lang_exclude.map(|l| l.0).unwrap_or_default();
+        let signature = if self.drop_signature { Signature::Drop } else { Signature::Refuse };
         encode::Request {
+            // The definition has one or the other be given.
+            output: self.output.unwrap_or_else(|| Destination::Input(self.input.clone())),
+            signature,
+            without_dwarf: encode::WithoutDwarf::Error,
             input: self.input,
             base: self.base,
-            output: self.output,
             options,
             jobs: self.jobs.unwrap_or_default(),
             stats: self.stats,
@@ -330,7 +347,7 @@ fn destination(text: OsString) -> Result<Destination, &'static str> {
 /// More workers than this are a slip of the finger, and would only use up the machine.
 const MAX_JOBS: usize = 4096;
 
-fn jobs(text: &str) -> Result<Jobs, String> {
+pub(super) fn jobs(text: &str) -> Result<Jobs, String> {
     let count = text.parse().ok().filter(|n: &NonZeroUsize| n.get() <= MAX_JOBS);
     count.map(Jobs::Exactly).ok_or_else(|| format!("not a number from 1 to {MAX_JOBS}"))
 }

@@ -4,14 +4,16 @@
 //! leaves what was there, and nobody ever reads half a result. What is no regular file (a pipe, a device) is
 //! written to directly, at the end, in one go.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use btfgen::{Error, Result};
 use tempfile::NamedTempFile;
+
+use super::signals::Unfinished;
 
 /// Where a result shall go, as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(crate) enum Destination {
     Stdout,
     /// A path.
     File(PathBuf),
+    /// Sections of the input, the file at this path.
+    Input(PathBuf),
 }
 
 impl Destination {
@@ -27,7 +31,7 @@ impl Destination {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Destination::Stdout => Path::new("standard output"),
-            Destination::File(path) => path,
+            Destination::File(path) | Destination::Input(path) => path,
         }
     }
 }
@@ -44,8 +48,8 @@ enum Place {
     Stdout,
     /// Something that is no regular file.
     Direct,
-    /// A regular file or none yet: the path behind symbolic links.
-    Replace(PathBuf),
+    /// A regular file or none yet: the path behind symbolic links, and whose mode and owner it gets.
+    Replace(PathBuf, Option<Metadata>),
 }
 
 impl<'a> Target<'a> {
@@ -54,8 +58,13 @@ impl<'a> Target<'a> {
     /// # Errors
     /// It is a directory, in no directory, or one of the files in `read`, the first of which is the input.
     pub(crate) fn new(destination: &'a Destination, read: &[&Path]) -> Result<Self> {
-        let Destination::File(path) = destination else {
-            return Ok(Target { destination, place: Place::Stdout });
+        let path = match destination {
+            Destination::Stdout => return Ok(Target { destination, place: Place::Stdout }),
+            Destination::Input(path) => {
+                let place = rewritable(path).map_err(|e| cannot_write(path, e))?;
+                return Ok(Target { destination, place });
+            }
+            Destination::File(path) => path,
         };
         let place = match fs::metadata(path) {
             Ok(meta) if meta.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -67,9 +76,11 @@ impl<'a> Target<'a> {
                     let message = format!("is the {what}; the output would replace it");
                     return Err(Error::usage(message).in_file(path));
                 }
-                fs::canonicalize(path).map(Place::Replace)
+                fs::canonicalize(path).map(|path| Place::Replace(path, None))
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => not_yet_there(path).map(Place::Replace),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                not_yet_there(path).map(|path| Place::Replace(path, None))
+            }
             Err(e) => Err(e),
         };
         let place = place.map_err(|e| cannot_write(path, e))?;
@@ -80,26 +91,26 @@ impl<'a> Target<'a> {
     pub(crate) fn collides_with(&self, other: &Target<'_>) -> bool {
         match (&self.place, &other.place) {
             (Place::Stdout, Place::Stdout) => true,
-            (Place::Replace(a), Place::Replace(b)) => a == b,
+            (Place::Replace(a, _), Place::Replace(b, _)) => a == b,
             _ => false,
         }
     }
 
-    /// Writes `bytes` so far that only [`Staged::commit`] remains. A staged result that is dropped leaves
-    /// nothing behind.
+    /// Writes the bytes, which come in pieces, so far that only [`Staged::commit`] remains. A staged result
+    /// that is dropped leaves nothing behind.
     ///
     /// # Errors
     /// The system refused.
-    pub(crate) fn stage<'b>(&'b self, bytes: &'b [u8]) -> Result<Staged<'b>> {
-        let Place::Replace(path) = &self.place else {
-            return Ok(Staged { target: self, bytes, beside: None });
+    pub(crate) fn stage<'b>(&'b self, pieces: Vec<&'b [u8]>) -> Result<Staged<'b>> {
+        let Place::Replace(path, like) = &self.place else {
+            return Ok(Staged { target: self, pieces, beside: None });
         };
-        let written = create_beside(path).and_then(|mut file| {
-            file.as_file_mut().write_all(bytes)?;
-            Ok(file)
+        let written = create_beside(path, like.as_ref()).and_then(|mut beside| {
+            write_all(beside.file.as_file_mut(), &pieces)?;
+            Ok(beside)
         });
-        let file = written.map_err(|e| cannot_write(self.destination.path(), e))?;
-        Ok(Staged { target: self, bytes, beside: Some(file) })
+        let beside = written.map_err(|e| cannot_write(self.destination.path(), e))?;
+        Ok(Staged { target: self, pieces, beside: Some(beside) })
     }
 }
 
@@ -107,8 +118,15 @@ impl<'a> Target<'a> {
 #[derive(Debug)]
 pub(crate) struct Staged<'b> {
     target: &'b Target<'b>,
-    bytes: &'b [u8],
-    beside: Option<NamedTempFile<File>>,
+    pieces: Vec<&'b [u8]>,
+    beside: Option<Beside>,
+}
+
+/// A file beside its place.
+#[derive(Debug)]
+struct Beside {
+    file: NamedTempFile<File>,
+    unfinished: Unfinished,
 }
 
 impl Staged<'_> {
@@ -124,9 +142,16 @@ impl Staged<'_> {
     pub(crate) fn commit(self) -> Result<()> {
         let path = self.target.destination.path();
         let done = match (&self.target.place, self.beside) {
-            (Place::Replace(place), Some(file)) => file.persist(place).map(drop).map_err(|e| e.error),
-            (Place::Stdout, _) => stdout().and_then(|mut file| file.write_all(self.bytes)),
-            _ => OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(self.bytes)),
+            (Place::Replace(place, _), Some(Beside { file, unfinished })) => {
+                let done = file.persist(place).map(drop).map_err(|e| e.error);
+                drop(unfinished);
+                done
+            }
+            (Place::Stdout, _) => stdout().and_then(|mut file| write_all(&mut file, &self.pieces)),
+            _ => {
+                let file = OpenOptions::new().write(true).open(path);
+                file.and_then(|mut file| write_all(&mut file, &self.pieces))
+            }
         };
         done.map_err(|e| cannot_write(path, e))
     }
@@ -174,11 +199,38 @@ fn not_yet_there(path: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// A new file in the directory of `path`, with the mode that a plain create gives.
-fn create_beside(path: &Path) -> io::Result<NamedTempFile<File>> {
+/// The place of an existing file that shall be written anew.
+fn rewritable(path: &Path) -> io::Result<Place> {
+    // It is replaced, not written to; but who may not write to it may not want it to be replaced either.
+    match OpenOptions::new().write(true).open(path) {
+        Err(e) if e.kind() != io::ErrorKind::ExecutableFileBusy => Err(e),
+        _ => Ok(Place::Replace(fs::canonicalize(path)?, Some(fs::metadata(path)?))),
+    }
+}
+
+fn write_all(file: &mut File, pieces: &[&[u8]]) -> io::Result<()> {
+    pieces.iter().try_for_each(|piece| file.write_all(piece))
+}
+
+/// A new file in the directory of `path`: with the mode that a plain create gives, or with mode and owner of
+/// the file that it replaces.
+fn create_beside(path: &Path, like: Option<&Metadata>) -> io::Result<Beside> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o666).open(path);
-    tempfile::Builder::new().prefix(".btfgen-").make_in(directory, create)
+    let mode = if like.is_some() { 0o600 } else { 0o666 };
+    let mut unfinished = None;
+    let create = |path: &Path| {
+        unfinished = Some(Unfinished::new(path));
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+    };
+    let file = tempfile::Builder::new().prefix(".btfgen-").make_in(directory, create)?;
+    if let Some(like) = like {
+        // Only root can give files away. To others this file belongs as any that they make.
+        let _ = fchown(file.as_file(), Some(like.uid()), Some(like.gid()));
+        // After the owner, since a change of that takes away some bits.
+        file.as_file().set_permissions(like.permissions())?;
+    }
+    let unfinished = unfinished.unwrap_or_else(|| Unfinished::new(file.path()));
+    Ok(Beside { file, unfinished })
 }
 
 fn cannot_write(path: &Path, error: io::Error) -> Error {

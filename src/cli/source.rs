@@ -7,7 +7,7 @@ use std::path::Path;
 use btfgen::btf::Btf;
 use btfgen::{Error, Image, Result};
 
-use super::sigbus;
+use super::signals;
 
 /// A file that holds BTF in one way or the other.
 pub(crate) enum Source {
@@ -28,7 +28,7 @@ impl Source {
         match data.as_slice() {
             [] => Err(Error::input("the file is empty").in_file(path)),
             b"\x7fELF" => {
-                sigbus::expect_of(path);
+                signals::expect_of(path);
                 Image::open(path).map(Source::Elf)
             }
             [0x9f, 0xeb, ..] | [0xeb, 0x9f, ..] => {

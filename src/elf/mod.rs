@@ -6,8 +6,10 @@
 
 mod debug;
 mod inflate;
+pub mod insert;
 mod kfunc;
 mod place;
+mod raw;
 mod relocate;
 mod rules;
 mod symbols;
@@ -130,6 +132,11 @@ impl Image {
     /// The path that was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
     }
 
     /// Byte order of the target.
