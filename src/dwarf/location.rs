@@ -31,9 +31,12 @@ pub fn location_entries(unit: &Unit<'_>, value: Value, mut visit: impl FnMut(usi
         gimli::DebugLoc::from(unit.slice(sections.loc)),
         gimli::DebugLocLists::from(unit.slice(sections.loclists)),
     );
-    let Ok(mut list) = lists.raw_locations(gimli::LocationListsOffset(offset), unit.gimli_encoding()) else {
-        return false;
+    let (offset, encoding) = (gimli::LocationListsOffset(offset), unit.gimli_encoding());
+    let list = match sections.addr_base {
+        Some(_) => lists.raw_locations_dwo(offset, encoding),
+        None => lists.raw_locations(offset, encoding),
     };
+    let Ok(mut list) = list else { return false };
     let mut index = 0;
     loop {
         let data = match list.next() {

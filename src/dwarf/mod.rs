@@ -10,6 +10,7 @@
 
 mod die;
 mod form;
+mod imports;
 mod layout;
 mod location;
 mod name;

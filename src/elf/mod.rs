@@ -8,6 +8,7 @@ mod debug;
 mod inflate;
 pub mod insert;
 mod kfunc;
+mod link;
 mod place;
 mod raw;
 mod relocate;
@@ -15,6 +16,7 @@ mod rules;
 mod symbols;
 
 pub use kfunc::{Kfunc, KfuncFlags, kfuncs};
+pub use link::{DebugLink, SupplementaryLink};
 pub use symbols::{Symbol, SymbolKind};
 
 use std::fs::File;
@@ -69,6 +71,11 @@ impl Section {
     /// True if it is part of the running program.
     pub fn is_loaded(&self) -> bool {
         self.flags.0 & spec::SHF_ALLOC.0 != 0
+    }
+
+    /// True if the file holds its content.
+    pub fn has_content(&self) -> bool {
+        self.kind != spec::SHT_NOBITS && self.size > 0
     }
 
     fn is_compressed(&self) -> bool {
@@ -157,6 +164,11 @@ impl Image {
     /// True for an object file or kernel module (`ET_REL`), whose sections were placed and want relocation.
     pub fn is_relocatable(&self) -> bool {
         self.file_type == spec::ET_REL
+    }
+
+    /// True if it has a symbol table.
+    pub fn has_symbols(&self) -> bool {
+        self.sections.iter().any(|s| s.kind == spec::SHT_SYMTAB && s.has_content())
     }
 
     /// All sections, by index.
