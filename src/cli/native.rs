@@ -18,7 +18,7 @@ use super::{EXIT_STATUS, check, encode, language};
 /// What was asked for.
 pub(crate) enum Command {
     /// Encode a file.
-    Encode(encode::Request),
+    Encode(Box<encode::Request>),
     /// Check files.
     Check(check::Request),
     /// Write a text to standard output.
@@ -35,7 +35,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
     let cli = <Cli as clap::FromArgMatches>::from_arg_matches_mut(&mut matches)
         .map_err(|e| e.format(&mut definition))?;
     match (cli.command, cli.bare) {
-        (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(args.request())),
+        (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(Box::new(args.request()))),
         (Some(Sub::Check(args)), _) => Ok(Command::Check(args.request())),
         (Some(Sub::Completions { shell }), _) => {
             let mut text = Vec::new();
@@ -413,7 +413,7 @@ mod tests {
 
     fn encode_request(words: &[&str]) -> encode::Request {
         match command(words) {
-            Ok(Command::Encode(request)) => request,
+            Ok(Command::Encode(request)) => *request,
             _ => panic!("{words:?} is no encode"),
         }
     }
