@@ -40,7 +40,8 @@
 //!    the key, until nothing splits any more.
 //! 5. *choose*: declarations become what they declare; functions are chosen by the symbol table and by
 //!    what their units agree on; kfuncs are tagged; variables get their sections.
-//! 6. *order* and *write*: a list sorted by content, then bytes.
+//! 6. *order* and *write*: a list sorted by content, then bytes. With a [`Base`], what that has already is left
+//!    out: the largest set of types of which nothing reachable differs.
 //! 7. *check*: the kernel's own rules, applied to the output before anybody gets it.
 //!
 //! # Who knows whom
