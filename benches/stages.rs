@@ -10,10 +10,8 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use btfgen::btf::{Btf, CheckOptions, Level, Levels, check};
-use btfgen::dwarf::{self, Die, Layouts, Sections, Unit, UnitHeader, Visitor};
-use btfgen::{Encoder, Image, Jobs, Options, Result};
-use gimli::RunTimeEndian;
-use object::Endianness;
+use btfgen::dwarf::{self, Die, Layouts, Program, Unit, Visitor};
+use btfgen::{DebugSections, Encoder, Image, Jobs, Options, Result};
 
 fn main() -> Result<()> {
     // `cargo test --benches` starts a bench with this argument; it then only has to work.
@@ -24,15 +22,16 @@ fn main() -> Result<()> {
     let budget = if once { Duration::ZERO } else { Duration::from_secs_f64(seconds) };
 
     let image = Image::open(&path)?;
-    let sections = sections(&image)?;
-    let units = dwarf::list_units(&sections)?;
+    let sections = DebugSections::read(&image)?;
+    let program = sections.program()?;
+    let units = program.units();
     let encoder = Encoder::new(Options::default()).jobs(Jobs::Exactly(NonZeroUsize::MIN));
     let output = encoder.encode(&image)?.btf;
     let btf = Btf::parse(&output)?;
     let levels = |levels: Levels| CheckOptions { levels, ..CheckOptions::default() };
     let kernels = Levels::NONE.with(Level::Container).with(Level::Records);
 
-    let info = sections.info.len();
+    let info = program.files()[0].info.len();
     println!(
         "{}: {info} bytes of .debug_info, {} units, {} bytes of BTF",
         path.display(),
@@ -44,7 +43,7 @@ fn main() -> Result<()> {
         "stage", "runs", "median ms", "fastest ms", "MB/s", "per DIE"
     );
     let mut dies = Dies::default();
-    walk(&sections, &units, &mut dies)?;
+    walk(&program, &mut dies)?;
     let stage = |name: &str, run: &dyn Fn() -> Result<()>| -> Result<()> {
         let mut times = repeat(budget, run)?;
         times.sort_unstable();
@@ -58,9 +57,9 @@ fn main() -> Result<()> {
         );
         Ok(())
     };
-    stage("list units", &|| dwarf::list_units(&sections).map(|units| drop(black_box(units))))?;
-    stage("  + compile layouts", &|| prepare(&sections, &units))?;
-    stage("  + walk, empty visitor", &|| walk(&sections, &units, &mut Dies::default()))?;
+    stage("list units", &|| Program::new(program.files().to_vec()).map(|program| drop(black_box(program))))?;
+    stage("  + compile layouts", &|| prepare(&program))?;
+    stage("  + walk, empty visitor", &|| walk(&program, &mut Dies::default()))?;
     stage("whole encode, 1 worker", &|| encoder.encode(&image).map(|output| drop(black_box(output))))?;
     stage("read BTF", &|| Btf::parse(&output).map(|btf| read(&btf)))?;
     stage("check BTF, what kernels check", &|| {
@@ -88,33 +87,17 @@ fn repeat(budget: Duration, run: &dyn Fn() -> Result<()>) -> Result<Vec<Duration
     Ok(times)
 }
 
-fn sections(image: &Image) -> Result<Sections<'_>> {
-    Ok(Sections {
-        info: image.content_of(b".debug_info")?,
-        abbrev: image.content_of(b".debug_abbrev")?,
-        str: image.content_of(b".debug_str")?,
-        line_str: image.content_of(b".debug_line_str")?,
-        str_offsets: image.content_of(b".debug_str_offsets")?,
-        addr: image.content_of(b".debug_addr")?,
-        loc: image.content_of(b".debug_loc")?,
-        loclists: image.content_of(b".debug_loclists")?,
-        endian: match image.endian() {
-            Endianness::Little => RunTimeEndian::Little,
-            Endianness::Big => RunTimeEndian::Big,
-        },
-    })
+fn prepare(program: &Program<'_>) -> Result<()> {
+    let mut layouts = Layouts::default();
+    let compile = |unit| layouts.compile(program.sections(unit).abbrev, black_box(unit));
+    program.units().iter().try_for_each(compile)
 }
 
-fn prepare(sections: &Sections<'_>, units: &[UnitHeader]) -> Result<()> {
+fn walk(program: &Program<'_>, visitor: &mut Dies) -> Result<()> {
     let mut layouts = Layouts::default();
-    units.iter().try_for_each(|unit| layouts.compile(sections.abbrev, black_box(unit)))
-}
-
-fn walk(sections: &Sections<'_>, units: &[UnitHeader], visitor: &mut Dies) -> Result<()> {
-    let mut layouts = Layouts::default();
-    for header in units {
-        layouts.compile(sections.abbrev, header)?;
-        dwarf::walk(&Unit::new(sections, *header, &layouts)?, &layouts, visitor)?;
+    for header in program.units() {
+        layouts.compile(program.sections(header).abbrev, header)?;
+        dwarf::walk(&Unit::new(program, *header, &layouts)?, &layouts, visitor)?;
     }
     black_box(visitor.seen);
     Ok(())

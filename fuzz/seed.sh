@@ -12,6 +12,6 @@ fixtures=$here/../target/fixtures
 "$here/../testdata/make.sh" "$fixtures"
 mapfile -t files < <(find "$fixtures" -maxdepth 2 -type f -size -512k ! -name '.*' ! -name '*.lock' | sort)
 cargo run --quiet --manifest-path "$here/Cargo.toml" --example seed -- "$corpus" "${files[@]}"
-for target in elf insert encode btf; do
+for target in elf insert encode btf reloc inflate; do
 	echo "$(find "$corpus/$target" -type f | wc -l) seeds in $corpus/$target"
 done

@@ -1,17 +1,16 @@
 //! The pipeline, stage after stage. This is the only place that knows ELF, DWARF and BTF together.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use gimli::RunTimeEndian;
 use object::Endianness;
 use object::elf as spec;
 use rayon::prelude::*;
 
 use crate::btf::{self, Btf, CheckOptions, Distilled, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
-use crate::dwarf::{self, Sections, UnitHeader};
+use crate::dwarf::{Program, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
+use crate::files::DebugSections;
 use crate::merge::base::Base;
 use crate::merge::emit;
 use crate::merge::exact::Exact;
@@ -106,23 +105,20 @@ impl<'p> Encoder<'p> {
             }
             None => {}
         }
-        let debug = report.phase("open", false, |_| DebugSections::read(image))?;
-        let sections = debug.sections();
-        let units = report.phase("units", false, |_| dwarf::list_units(&sections))?;
-        report.debug_info_bytes = sections.info.len() as u64;
-        report.units = units.len() as u64;
+        let sections = report.phase("open", false, |_| DebugSections::read(image))?;
+        let program = &report.phase("units", false, |_| sections.program())?;
+        report.debug_info_bytes = program.files().iter().map(|file| file.info.len() as u64).sum();
+        report.units = program.units().len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());
         let data_sections = variable_sections(image, self.options.features);
         let wanted = data_sections.iter().filter(|s| s.wanted);
         let wanted: Vec<_> = wanted.map(|s| s.address..s.address.saturating_add(s.size)).collect();
-        let context = Context { sections, options: &self.options, machine, variables: &wanted };
+        let context = Context { program, options: &self.options, machine, variables: &wanted };
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
-            let (built, symbols) = rayon::join(
-                || self.walk(image, context, &units, report),
-                || Symbols::read(image, &self.options),
-            );
+            let (built, symbols) =
+                rayon::join(|| self.walk(image, context, report), || Symbols::read(image, &self.options));
             Ok::<_, Error>((built?, symbols?))
         })?;
         let mut warnings = Warnings::default();
@@ -140,7 +136,7 @@ impl<'p> Encoder<'p> {
             let mut exact = Exact::default();
             let mut refined: Vec<Refined<'_>> = Vec::new();
             while exact.advance(&tables, &refined) {
-                refined = refine(context, &units, &exact)?;
+                refined = refine(context, &exact)?;
             }
             report.units_rewalked = exact.units().count() as u64;
             if !exact.is_settled() {
@@ -232,24 +228,19 @@ impl<'p> Encoder<'p> {
         Ok(Written { btf, shared })
     }
 
-    fn walk<'a>(
-        &self,
-        image: &Image,
-        context: Context<'a>,
-        units: &[UnitHeader],
-        report: &mut Report,
-    ) -> Result<Vec<Built<'a>>> {
+    fn walk<'a>(&self, image: &Image, context: Context<'a>, report: &mut Report) -> Result<Vec<Built<'a>>> {
+        let units = context.program.units();
         let order = self.options.shuffle.map(|seed| shuffled(units.len(), seed));
         let progress = |begun: usize| {
             if let Some(progress) = self.progress {
                 progress(begun, units.len());
             }
             if order.is_none() {
-                release_behind(image, context.sections.info, units, begun);
+                release_behind(image, context.program, begun);
             }
         };
         let take = |turn| order.as_ref().map_or(turn, |order| order[turn]);
-        let step = |builder: &mut Builder<'a>, i: usize| builder.unit(units[i], i as u32);
+        let step = |builder: &mut Builder<'a>, i: usize| builder.unit(i as u32);
         let done = pool::run(units.len(), take, progress, || Builder::new(context), step)?;
         report.workers = done.iter().map(|d| d.cpu).collect();
         Ok(done.into_iter().map(|d| d.worker.finish()).collect())
@@ -282,61 +273,6 @@ fn fits(base: &Btf<'_>, image: &Image) -> Result<()> {
         return Err(Error::input(message).hint(hint));
     }
     Ok(())
-}
-
-/// The debug sections of an image: parts of it, or made from it.
-struct DebugSections<'a> {
-    info: Cow<'a, [u8]>,
-    abbrev: Cow<'a, [u8]>,
-    str: Cow<'a, [u8]>,
-    line_str: Cow<'a, [u8]>,
-    str_offsets: Cow<'a, [u8]>,
-    addr: Cow<'a, [u8]>,
-    loc: Cow<'a, [u8]>,
-    loclists: Cow<'a, [u8]>,
-    endian: RunTimeEndian,
-}
-
-impl<'a> DebugSections<'a> {
-    fn read(image: &'a Image) -> Result<Self> {
-        if !image.debug_section(b".debug_types")?.is_empty() {
-            return Err(Error::input("section .debug_types is not supported yet"));
-        }
-        let info = image.debug_section(b".debug_info")?;
-        if info.is_empty() {
-            let hint = "build the kernel with CONFIG_DEBUG_INFO and without CONFIG_DEBUG_INFO_REDUCED, and give \
-                        the file that was not stripped";
-            return Err(Error::input("has no DWARF debugging information").hint(hint));
-        }
-        Ok(DebugSections {
-            info,
-            abbrev: image.debug_section(b".debug_abbrev")?,
-            str: image.debug_section(b".debug_str")?,
-            line_str: image.debug_section(b".debug_line_str")?,
-            str_offsets: image.debug_section(b".debug_str_offsets")?,
-            addr: image.debug_section(b".debug_addr")?,
-            loc: image.debug_section(b".debug_loc")?,
-            loclists: image.debug_section(b".debug_loclists")?,
-            endian: match image.endian() {
-                Endianness::Little => RunTimeEndian::Little,
-                Endianness::Big => RunTimeEndian::Big,
-            },
-        })
-    }
-
-    fn sections(&self) -> Sections<'_> {
-        Sections {
-            info: &self.info,
-            abbrev: &self.abbrev,
-            str: &self.str,
-            line_str: &self.line_str,
-            str_offsets: &self.str_offsets,
-            addr: &self.addr,
-            loc: &self.loc,
-            loclists: &self.loclists,
-            endian: self.endian,
-        }
-    }
 }
 
 /// What the symbol table says.
@@ -401,8 +337,11 @@ const RELEASE_STEP: u64 = 16 << 20;
 
 /// Whenever the beginning of unit number `begun` passes a step, gives back the step before the last one:
 /// whoever is still that far behind reads it again.
-fn release_behind(image: &Image, info: &[u8], units: &[UnitHeader], begun: usize) {
-    let offset = |i: usize| units.get(i).map_or(0, |unit| unit.offset);
+fn release_behind(image: &Image, program: &Program<'_>, begun: usize) {
+    let Some(UnitHeader { file, .. }) = program.units().get(begun) else { return };
+    let info = program.files()[*file as usize].info;
+    let offset =
+        |i: usize| program.units().get(i).filter(|unit| unit.file == *file).map_or(0, |unit| unit.offset);
     let (now, before) = (offset(begun) / RELEASE_STEP, offset(begun.saturating_sub(1)) / RELEASE_STEP);
     if now > before && now >= 2 {
         let end = (now - 1) * RELEASE_STEP;
@@ -423,12 +362,11 @@ fn join<'a>(tables: Vec<Tables<'a>>) -> Tables<'a> {
 }
 
 /// Walks again the units that a name with several definitions makes doubtful.
-fn refine<'a>(context: Context<'a>, units: &[UnitHeader], exact: &Exact) -> Result<Vec<Refined<'a>>> {
+fn refine<'a>(context: Context<'a>, exact: &Exact) -> Result<Vec<Refined<'a>>> {
     let numbers: Vec<u32> = exact.units().collect();
     let new = || (Builder::new(context), Refined::default());
     let step = |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| {
-        let number = numbers[i];
-        builder.refine(units[number as usize], number, exact.split(), refined)
+        builder.refine(numbers[i], exact.split(), refined)
     };
     let done = pool::run(numbers.len(), |turn| turn, |_| {}, new, step)?;
     let finish = |(builder, mut refined): (Builder<'a>, Refined<'a>)| {

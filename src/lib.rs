@@ -29,7 +29,7 @@
 //!
 //! The stages, as [`Encoder::encode`] runs them:
 //!
-//! 1. *open*: an [`Image`] is mapped, the headers of its units are listed ([`dwarf::list_units`]).
+//! 1. *open*: an [`Image`] is mapped, the headers of its units are listed ([`dwarf::Program`]).
 //! 2. *walk*: every worker takes the next unit, compiles its abbreviations to layouts
 //!    ([`dwarf::Layouts`]), walks it ([`dwarf::walk`]), computes keys, and keeps what is new: types,
 //!    what is said about functions, variables.
@@ -63,6 +63,7 @@ pub mod dwarf;
 pub mod elf;
 mod encode;
 mod error;
+mod files;
 mod merge;
 mod options;
 mod pool;
@@ -73,5 +74,6 @@ mod table;
 pub use elf::Image;
 pub use encode::{Encoder, Output};
 pub use error::{Error, ErrorKind, Result};
+pub use files::DebugSections;
 pub use merge::base::Base;
 pub use options::{Features, Jobs, Options, Order};

@@ -2,8 +2,9 @@
 # Builds the test fixtures: make.sh [OUTDIR], by default target/fixtures.
 # make.sh --demo builds small/demo.elf, the one fixture that is checked in.
 #
-# Every fixture is a small program without a C library, linked so that no relocation is left.
-# A compiler that is missing is named on stderr, and what it would build is left out.
+# Every fixture is a small program without a C library, linked so that no relocation is left, or packed in one
+# of the containers that DWARF comes in.
+# A compiler or tool that is missing is named on stderr, and what it would build is left out.
 # What is up to date stays untouched. JOBS=N sets the number of parallel builds.
 set -euo pipefail
 
@@ -32,12 +33,15 @@ declare -A programs=(
 	[nested]="nested.c"
 	[bit_int]="bit_int.c"
 	[tags]="tags.c"
+	[containers]="containers/list.c containers/tree.c containers/ops.c containers/main.c"
+	[classes]="containers/shape.cc containers/square.cc"
 )
 # What only one family of compilers understands.
 declare -A only=(
 	[nested]=gcc
 	[bit_int]=clang
 	[tags]=clang
+	[classes]=++
 )
 demo="base_types modifiers arrays structs bitfields enums protos functions percpu units kfuncs"
 all=
@@ -64,8 +68,14 @@ variants=(
 	"mips-gcc|mips-linux-gnu-gcc|-gdwarf-5"
 )
 
-# The same program in other containers of the same facts.
+# The same programs in other containers of the same facts.
 variants_of_all=(
+	"x86_64-gcc-O0|x86_64-linux-gnu-gcc|-gdwarf-5 -O0"
+	"x86_64-gcc-strict2|x86_64-linux-gnu-gcc|-gdwarf-2 -gstrict-dwarf"
+	"x86_64-gcc-stripped|x86_64-linux-gnu-gcc|-gdwarf-5 NO_SYMBOLS"
+	"x86_64-gcc-percpu0|x86_64-linux-gnu-gcc|-gdwarf-5 -Wl,--section-start=.data..percpu=0"
+)
+variants_of_all_and_containers=(
 	"x86_64-gcc-rel|x86_64-linux-gnu-gcc|-gdwarf-5 RELOCATABLE"
 	"aarch64-gcc-rel|aarch64-linux-gnu-gcc|-gdwarf-5 RELOCATABLE"
 	"riscv64-gcc-rel|riscv64-linux-gnu-gcc|-gdwarf-5 RELOCATABLE"
@@ -74,23 +84,131 @@ variants_of_all=(
 	"arm-gcc-rel|arm-linux-gnueabihf-gcc|-gdwarf-5 RELOCATABLE"
 	"i386-gcc-rel|i686-linux-gnu-gcc|-gdwarf-5 RELOCATABLE"
 	"mips-gcc-rel|mips-linux-gnu-gcc|-gdwarf-5 RELOCATABLE"
-	"x86_64-gcc-O0|x86_64-linux-gnu-gcc|-gdwarf-5 -O0"
-	"x86_64-gcc-strict2|x86_64-linux-gnu-gcc|-gdwarf-2 -gstrict-dwarf"
 	"x86_64-gcc-typeunits4|x86_64-linux-gnu-gcc|-gdwarf-4 -fdebug-types-section"
 	"x86_64-gcc-typeunits5|x86_64-linux-gnu-gcc|-gdwarf-5 -fdebug-types-section"
-	"x86_64-gcc-lto|x86_64-linux-gnu-gcc|-gdwarf-5 LTO"
+	"x86_64-gcc-lto|x86_64-linux-gnu-gcc|-gdwarf-5 LTO RELOCATABLE"
 	"x86_64-gcc-zlib|x86_64-linux-gnu-gcc|-gdwarf-5 -gz=zlib"
 	"x86_64-gcc-zlibgnu|x86_64-linux-gnu-gcc|-gdwarf-5 -gz=zlib-gnu"
-	"x86_64-gcc-stripped|x86_64-linux-gnu-gcc|-gdwarf-5 NO_SYMBOLS"
-	"x86_64-gcc-percpu0|x86_64-linux-gnu-gcc|-gdwarf-5 -Wl,--section-start=.data..percpu=0"
+	"x86_64-gcc-split4|x86_64-linux-gnu-gcc|-gdwarf-4 SPLIT"
+	"x86_64-gcc-split5|x86_64-linux-gnu-gcc|-gdwarf-5 SPLIT"
 	"x86_64-clang19-split|clang-19|-gdwarf-5 SPLIT"
+)
+variants_of_containers=(
+	"x86_64-gcc-rel4|x86_64-linux-gnu-gcc|-gdwarf-4 RELOCATABLE"
+	"x86_64-gcc-relsections|x86_64-linux-gnu-gcc|-gdwarf-5 RELOCATABLE -ffunction-sections -fdata-sections"
+	"x86_64-gcc-rel64|x86_64-linux-gnu-gcc|-gdwarf-5 -gdwarf64 RELOCATABLE"
+	"x86_64-gcc-reltypeunits4|x86_64-linux-gnu-gcc|-gdwarf-4 -fdebug-types-section RELOCATABLE"
+	"x86_64-gcc-reltypeunits5|x86_64-linux-gnu-gcc|-gdwarf-5 -fdebug-types-section RELOCATABLE"
+	"x86_64-gcc-typeunits64|x86_64-linux-gnu-gcc|-gdwarf-5 -gdwarf64 -fdebug-types-section"
+	"x86_64-gcc-dwarf64v3|x86_64-linux-gnu-gcc|-gdwarf-3 -gdwarf64"
+	"x86_64-gcc-dwarf64v4|x86_64-linux-gnu-gcc|-gdwarf-4 -gdwarf64"
+	"x86_64-gcc-lto4|x86_64-linux-gnu-gcc|-gdwarf-4 LTO RELOCATABLE"
+	"x86_64-gcc-ltoexe|x86_64-linux-gnu-gcc|-gdwarf-5 LTO"
+	"x86_64-gcc-lto64|x86_64-linux-gnu-gcc|-gdwarf-5 -gdwarf64 LTO"
+	"x86_64-gcc-splitrel5|x86_64-linux-gnu-gcc|-gdwarf-5 SPLIT RELOCATABLE"
+	"x86_64-gcc-splittypes4|x86_64-linux-gnu-gcc|-gdwarf-4 -fdebug-types-section SPLIT"
+	"x86_64-gcc-splittypes5|x86_64-linux-gnu-gcc|-gdwarf-5 -fdebug-types-section SPLIT"
+	"x86_64-gcc-split64|x86_64-linux-gnu-gcc|-gdwarf-5 -gdwarf64 SPLIT"
+	"x86_64-gcc-dwp4|x86_64-linux-gnu-gcc|-gdwarf-4 SPLIT DWP=dwp"
+	"x86_64-gcc-dwp5|x86_64-linux-gnu-gcc|-gdwarf-5 SPLIT DWP=llvm-dwp-19"
+	"x86_64-gcc-dwptypes4|x86_64-linux-gnu-gcc|-gdwarf-4 -fdebug-types-section SPLIT DWP=dwp"
+	"x86_64-gcc-buildid|x86_64-linux-gnu-gcc|-gdwarf-5 -Wl,--build-id=0xc0de0123456789abcdef0123456789abcdef0123"
+
+	"x86_64-clang19-rel|clang-19|-gdwarf-5 RELOCATABLE"
+	"x86_64-clang19-rel4|clang-19|-gdwarf-4 RELOCATABLE"
+	"x86_64-clang19-dwarf64|clang-19|-gdwarf-5 -gdwarf64"
+	"x86_64-clang19-ltofull|clang-19|-gdwarf-5 -flto=full LLD"
+	"x86_64-clang19-ltothin|clang-19|-gdwarf-5 -flto=thin LLD"
+	"x86_64-clang19-ltofull4|clang-19|-gdwarf-4 -flto=full LLD"
+	"x86_64-clang19-ltofullrel|clang-19|-gdwarf-5 -flto=full LLD RELOCATABLE"
+	"x86_64-clang19-ltothinrel|clang-19|-gdwarf-5 -flto=thin LLD RELOCATABLE"
+	"x86_64-clang19-zlib|clang-19|-gdwarf-5 -gz=zlib LLD"
+	"x86_64-clang19-zstd|clang-19|-gdwarf-5 -gz=zstd LLD"
+	"x86_64-clang19-relzstd|clang-19|-gdwarf-5 -gz=zstd LLD RELOCATABLE"
+	"x86_64-clang19-split4|clang-19|-gdwarf-4 SPLIT"
+	"x86_64-clang19-splitzlib|clang-19|-gdwarf-5 -gz=zlib SPLIT"
+	"x86_64-clang19-splitsingle4|clang-19|-gdwarf-4 SPLIT=single"
+	"x86_64-clang19-splitsingle5|clang-19|-gdwarf-5 SPLIT=single"
+	"x86_64-clang19-dwp4|clang-19|-gdwarf-4 SPLIT DWP=dwp"
+	"x86_64-clang19-dwp5|clang-19|-gdwarf-5 SPLIT DWP=llvm-dwp-19"
+
+	"s390x-gcc-typeunits4|s390x-linux-gnu-gcc|-gdwarf-4 -fdebug-types-section"
+	"s390x-gcc-typeunits5|s390x-linux-gnu-gcc|-gdwarf-5 -fdebug-types-section"
+	"s390x-gcc-lto|s390x-linux-gnu-gcc|-gdwarf-5 LTO RELOCATABLE"
+	"s390x-gcc-zlib|s390x-linux-gnu-gcc|-gdwarf-5 -gz=zlib"
+	"s390x-gcc-zlibgnu|s390x-linux-gnu-gcc|-gdwarf-5 -gz=zlib-gnu"
+	"s390x-gcc-split5|s390x-linux-gnu-gcc|-gdwarf-5 SPLIT"
+	"powerpc-gcc-typeunits5|powerpc-linux-gnu-gcc|-gdwarf-5 -fdebug-types-section"
+	"powerpc-gcc-lto|powerpc-linux-gnu-gcc|-gdwarf-5 LTO RELOCATABLE"
+	"powerpc-gcc-zlib|powerpc-linux-gnu-gcc|-gdwarf-5 -gz=zlib"
+	"powerpc-gcc-split4|powerpc-linux-gnu-gcc|-gdwarf-4 SPLIT"
+	"i386-gcc-lto|i686-linux-gnu-gcc|-gdwarf-5 LTO RELOCATABLE"
+	"aarch64-gcc-lto|aarch64-linux-gnu-gcc|-gdwarf-5 LTO RELOCATABLE"
+)
+# clang has every machine's relocations of its own, and lld links them all.
+for machine in x86_64 aarch64 riscv64 riscv32 loongarch64 mips64el mips s390x powerpc powerpc64le arm i386; do
+	case $machine in
+	mips64el) triple=mips64el-linux-gnuabi64 ;;
+	arm) triple=arm-linux-gnueabihf ;;
+	*) triple=$machine-linux-gnu ;;
+	esac
+	variants_of_containers+=(
+		"$machine-lld|clang-19|--target=$triple -gdwarf-5 LLD"
+		"$machine-lld-rel|clang-19|--target=$triple -gdwarf-5 LLD RELOCATABLE")
+done
+# clang makes type units of C++ only.
+variants_of_classes=(
+	"x86_64-g++-dwarf4|x86_64-linux-gnu-g++|-gdwarf-4"
+	"x86_64-g++-dwarf5|x86_64-linux-gnu-g++|-gdwarf-5"
+	"x86_64-g++-typeunits4|x86_64-linux-gnu-g++|-gdwarf-4 -fdebug-types-section"
+	"x86_64-g++-typeunits5|x86_64-linux-gnu-g++|-gdwarf-5 -fdebug-types-section"
+	"x86_64-g++-splittypes5|x86_64-linux-gnu-g++|-gdwarf-5 -fdebug-types-section SPLIT"
+	"x86_64-clang++19-dwarf4|clang++-19|-gdwarf-4"
+	"x86_64-clang++19-dwarf5|clang++-19|-gdwarf-5"
+	"x86_64-clang++19-typeunits4|clang++-19|-gdwarf-4 -fdebug-types-section"
+	"x86_64-clang++19-typeunits5|clang++-19|-gdwarf-5 -fdebug-types-section"
+	"x86_64-clang++19-dwptypes5|clang++-19|-gdwarf-5 -fdebug-types-section SPLIT DWP=llvm-dwp-19"
+)
+
+# What tools make of a linked fixture: fixture, how, the fixture it is made from.
+repacked=(
+	"containers-x86_64-gcc-dwz4|dwz|containers-x86_64-gcc-dwarf4"
+	"containers-x86_64-gcc-dwz5|dwz|containers-x86_64-gcc-dwarf5"
+	"containers-x86_64-gcc-dwzlto|dwz|containers-x86_64-gcc-ltoexe"
+	"containers-x86_64-clang19-dwz4|dwz|containers-x86_64-clang19-dwarf4"
+	"containers-s390x-gcc-dwz|dwz|containers-s390x-gcc"
+	"containers-powerpc-gcc-dwz|dwz|containers-powerpc-gcc"
+	"all-x86_64-gcc-dwz5|dwz|all-x86_64-gcc-dwarf5"
+	"containers-x86_64-gcc-dwzm4|dwz_multifile|containers-x86_64-gcc-dwarf4"
+	"containers-x86_64-gcc-dwzm5|dwz_multifile|containers-x86_64-gcc-dwarf5"
+	"containers-s390x-gcc-dwzm|dwz_multifile|containers-s390x-gcc"
+	"containers-x86_64-gcc-sup5|dwz_standard|containers-x86_64-gcc-dwarf5"
+	"all-x86_64-gcc-dwzm5|dwz_multifile|all-x86_64-gcc-dwarf5"
+	"containers-x86_64-gcc-zstd|zstd|containers-x86_64-gcc-dwarf5"
+	"containers-s390x-gcc-zstd|zstd|containers-s390x-gcc"
+	"containers-x86_64-gcc-relzlib|zlib|containers-x86_64-gcc-rel"
+	"containers-x86_64-gcc-relzstd|zstd|containers-x86_64-gcc-rel"
+	"containers-x86_64-gcc-onlydebug|only_debug|containers-x86_64-gcc-dwarf5"
+	"all-x86_64-gcc-onlydebug|only_debug|all-x86_64-gcc-dwarf5"
+	"containers-x86_64-gcc-debuglink|debuglink|containers-x86_64-gcc-dwarf5"
+	"all-x86_64-gcc-debuglink|debuglink|all-x86_64-gcc-dwarf5"
+	"containers-x86_64-gcc-debuglinkdir|debuglink_dir|containers-x86_64-gcc-dwarf5"
+	"containers-x86_64-gcc-debuglinkbad|debuglink_bad|containers-x86_64-gcc-dwarf5"
+	"containers-x86_64-gcc-buildidlink|build_id|containers-x86_64-gcc-buildid"
+	"containers-x86_64-gcc-distro|distro|containers-x86_64-gcc-dwarf5"
 )
 
 package_of() {
 	case $1 in
 	clang-*) echo "$1" ;;
 	arm-*) echo gcc-arm-linux-gnueabihf ;;
+	clang++-*) echo "clang-${1##*-}" ;;
+	x86_64-*++) echo g++ ;;
 	x86_64-*) echo gcc ;;
+	dwz) echo dwz ;;
+	dwp) echo binutils ;;
+	llvm-dwp-*) echo "llvm-${1##*-}" ;;
+	ld.lld-*) echo "lld-${1##*-}" ;;
 	*) echo "gcc-${1%-gcc}" ;;
 	esac
 }
@@ -102,33 +220,42 @@ link="-nostdlib -static -no-pie -Wl,--build-id=none -Wl,-e,0 -Wl,-T,$src/section
 
 # --- how one program is built: build OUTPUT COMPILER FLAGS SOURCE... -------------------------
 
+# Words in capitals among the flags say how: RELOCATABLE: ld -r. LTO: gcc's. LLD: another linker, which wants no script.
+# SPLIT, SPLIT=single: with .dwo files or with .o files that hold them, in OUTPUT.dwo. DWP=TOOL: in OUTPUT.dwp instead.
 build() {
-	local out=$1 compiler=$2 flags=$3 linking=$link compiling=$common objects=() char source n=0 keep= from=
+	local out=$1 compiler=$2 words=$3 flags= compiling=$common linking=$link objects=() dwo= dwp= from= keep_objects= char source n=0
 	shift 3
-	local work
+	local work relocatable= lto= lld= word
 	work=$(mktemp -d "${out%/*}/.build.XXXXXX")
 	cd "$src"
+	for word in $words; do
+		case $word in
+		RELOCATABLE) relocatable=1 ;;
+		LTO) lto=1 ;;
+		LLD) lld=1 ;;
+		NO_SYMBOLS) linking+=" -Wl,--strip-all" ;;
+		SPLIT) dwo=${out##*/}.dwo flags+=" -gsplit-dwarf" ;;
+		SPLIT=single) dwo=${out##*/}.dwo flags+=" -gsplit-dwarf=single" keep_objects=1 ;;
+		DWP=*) dwp=${word#*=} ;;
+		*) flags+=" $word" ;;
+		esac
+	done
+	[ -z "$relocatable" ] || linking="-nostdlib -r -no-pie"
+	[ -z "$lto" ] || compiling+=" -flto" linking+=" -flto -w"
+	[ -z "$lto" ] || [ -z "$relocatable" ] || linking+=" -flinker-output=nolto-rel"
+	[ -z "$lld" ] || linking="${linking/-Wl,-T,$src\/sections.ld/} -fuse-ld=lld-19"
 	case $compiler in
-	clang-*) compiling+=" -Qunused-arguments -fdebug-compilation-dir=." linking+=" -Qunused-arguments" ;;
+	clang*) compiling+=" -Qunused-arguments -fdebug-compilation-dir=." linking+=" -Qunused-arguments" ;;
 	mips-*) compiling+=" -mno-abicalls -mno-gpopt" ;;
 	esac
-	case " $flags " in *" RELOCATABLE "*)
-		flags=${flags/RELOCATABLE/} linking="-nostdlib -r -no-pie" ;;
-	esac
-	case " $flags " in *" LTO "*)
-		flags=${flags/LTO/} compiling+=" -flto" linking="-nostdlib -flto -flinker-output=nolto-rel -r -no-pie -w" ;;
-	esac
-	case " $flags " in *" NO_SYMBOLS "*)
-		flags=${flags/NO_SYMBOLS/} linking+=" -Wl,--strip-all" ;;
-	esac
-	case " $flags " in *" SPLIT "*)
+	case $compiler in *++*) compiling+=" -fno-rtti" ;; esac
+	if [ -n "$dwo" ]; then
 		# The .dwo files are found by the name that the object was given: relative to the output.
-		flags=${flags/SPLIT/-gsplit-dwarf}
-		keep=${out##*/}.dwo from=$src/
-		rm -rf "${out%/*}/$keep"
-		mkdir "${out%/*}/$keep"
-		cd "${out%/*}" ;;
-	esac
+		from=$src/
+		cd "${out%/*}"
+		rm -rf "$dwo"
+		mkdir "$dwo"
+	fi
 	compiling+=" -ffile-prefix-map=$work=."
 	for source; do
 		char=
@@ -137,15 +264,80 @@ build() {
 			# Where characters are unsigned anyway, this unit has signed ones.
 			case $("$compiler" -dM -E -x c /dev/null) in *__CHAR_UNSIGNED__*) char=-fsigned-char ;; esac ;;
 		esac
-		objects+=("${keep:-$work}/$((n++))_${source%.*}.o")
+		word=${source##*/}
+		objects+=("${dwo:-$work}/$((n++))_${word%.*}.o")
 		# shellcheck disable=SC2086
 		"$compiler" $compiling $flags $char -c "$from$source" -o "${objects[-1]}"
 	done
 	# shellcheck disable=SC2086
 	"$compiler" $common $flags $linking "${objects[@]}" -o "$work/linked" 2>"$work/messages" || { cat "$work/messages" >&2; return 1; }
+	if [ -n "$dwp" ]; then
+		"$dwp" -e "$work/linked" -o "$out.dwp"
+		rm -r "$dwo"
+	elif [ -n "$dwo" ] && [ -z "$keep_objects" ]; then
+		rm "${objects[@]}"
+	fi
 	mv "$work/linked" "$out"
 	rm -r "$work"
-	[ -z "$keep" ] || rm "${objects[@]}"
+}
+
+# --- what tools make of a linked program: repack OUTPUT HOW FROM --------------------------------
+
+repack() {
+	local out=$1 name=${1##*/} how=$2 from=$3 work
+	work=$(mktemp -d "${out%/*}/.build.XXXXXX")
+	cd "$work"
+	case $how in
+	dwz) dwz -o "$name" "$from" ;;
+	dwz_multifile | dwz_standard)
+		# What two files share goes into a third one. The second is not kept.
+		cp "$from" "$name"
+		cp "$from" other
+		dwz $([ $how = dwz_multifile ] || echo -5) -r -m "$name.common" "$name" other
+		rm other ;;
+	zlib | zstd) objcopy_for "$from" --compress-debug-sections="$how" "$from" "$name" ;;
+	only_debug) objcopy --only-keep-debug "$from" "$name" ;;
+	debuglink | debuglink_dir | debuglink_bad)
+		objcopy --only-keep-debug "$from" "$name.debug"
+		objcopy --strip-all --add-gnu-debuglink="$name.debug" "$from" "$name"
+		case $how in
+		debuglink_dir) mkdir .debug && mv "$name.debug" .debug ;;
+		# Another build of the file: the checksum tells.
+		debuglink_bad) objcopy --add-section .other="$name" "$name.debug" ;;
+		esac ;;
+	build_id)
+		mkdir -p .build-id/c0
+		objcopy --only-keep-debug "$from" .build-id/c0/de0123456789abcdef0123456789abcdef0123.debug
+		objcopy --strip-all "$from" "$name" ;;
+	distro)
+		# As distributions do: the debugging information in a file of its own, compressed, and what it shares
+		# with others in a third.
+		cp "$from" "$name.debug"
+		cp "$from" other
+		dwz -r -m "$name.common" "$name.debug" other
+		objcopy --only-keep-debug --compress-debug-sections=zlib "$name.debug"
+		objcopy --strip-all --add-gnu-debuglink="$name.debug" "$from" "$name"
+		rm other ;;
+	esac
+	local made
+	for made in "$name" "$name".* .debug .build-id; do
+		if [ -d "$made" ]; then
+			mkdir -p "${out%/*}/$made"
+			cp -r "$made/." "${out%/*}/$made"
+		elif [ -f "$made" ]; then
+			mv -f "$made" "${out%/*}"
+		fi
+	done
+	cd "${out%/*}"
+	rm -r "$work"
+}
+
+# objcopy that knows the file's machine: the one of its compiler.
+objcopy_for() { # FILE ARGUMENT...
+	local machine=${1##*/}
+	machine=${machine#*-} machine=${machine%%-*}
+	shift
+	"$machine-linux-gnu-objcopy" "$@"
 }
 
 # --- broken and odd files, x86_64 only -------------------------------------------------------
@@ -267,7 +459,7 @@ jobs=$out/.jobs
 declare -A missing=()
 have() {
 	command -v "$1" >/dev/null && return
-	[ -n "${missing[$1]:-}" ] || echo "SKIPPED: compiler $1 is missing (apt-get install $(package_of "$1"))" >&2
+	[ -n "${missing[$1]:-}" ] || echo "SKIPPED: $1 is missing (apt-get install $(package_of "$1"))" >&2
 	missing[$1]=1
 	return 1
 }
@@ -282,6 +474,8 @@ want() { # VARIANT NAME...
 	IFS='|' read -r suffix compiler flags <<<"$1"
 	shift
 	have "$compiler" || return 0
+	case " $flags " in *" LLD "*) have ld.lld-19 || return 0 ;; esac
+	case $flags in *DWP=*) have "${flags##*DWP=}" || return 0 ;; esac
 	for name; do
 		case $compiler in *"${only[$name]:-}"*) ;; *) continue ;; esac
 		stale "$out/$name-$suffix" || continue
@@ -291,6 +485,9 @@ want() { # VARIANT NAME...
 }
 for variant in "${variants[@]}"; do want "$variant" "${!programs[@]}"; done
 for variant in "${variants_of_all[@]}"; do want "$variant" all; done
+for variant in "${variants_of_all_and_containers[@]}"; do want "$variant" all containers; done
+for variant in "${variants_of_containers[@]}"; do want "$variant" containers; done
+for variant in "${variants_of_classes[@]}"; do want "$variant" classes; done
 
 if have x86_64-linux-gnu-gcc && [ "$(uname -m)" = x86_64 ]; then
 	for path in "$src"/bad/*.s; do
@@ -308,7 +505,18 @@ if have x86_64-linux-gnu-gcc && [ "$(uname -m)" = x86_64 ]; then
 	done
 fi
 
-tr '\n' '\0' <"$jobs" | xargs -0 -r -P "${JOBS:-$(nproc)}" -I{} bash -c "exec bash '$here/make.sh' {}"
+run_jobs() {
+	tr '\n' '\0' <"$jobs" | xargs -0 -r -P "${JOBS:-$(nproc)}" -I{} bash -c "exec bash '$here/make.sh' {}"
+	: >"$jobs"
+}
+run_jobs
+for line in "${repacked[@]}"; do
+	IFS='|' read -r name how from <<<"$line"
+	[ -f "$out/$from" ] && stale "$out/$name" || continue
+	case $how in dwz* | distro) have dwz || continue ;; esac
+	job repack "$out/$name" "$how" "$out/$from"
+done
+run_jobs
 
 if [ -f "$out/units-x86_64-gcc-dwarf5" ] && stale "$out/bad/file_text"; then
 	damage "$out/bad" "$out/units-x86_64-gcc-dwarf5"

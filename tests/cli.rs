@@ -481,6 +481,89 @@ fn elf_with(sections: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
+/// The demo above its own BTF, which may come raw or in a vmlinux.
+#[test]
+fn split_from_a_base() {
+    let dir = Dir::new();
+    let base = dir.write("base.btf", demo_btf());
+    let elf = dir.write("vmlinux", elf_with(&[(".BTF", &demo_btf())]));
+    dir.run(&[DEMO, "-o", "a.btf", "--base", "base.btf"]).silent();
+    dir.run(&["encode", "--base=vmlinux", DEMO, "-o", "b.btf", "--features", "+layout"]).silent();
+    let split = fs::read(dir.path("a.btf")).unwrap();
+    assert_eq!(split, fs::read(dir.path("b.btf")).unwrap());
+    let base_bytes = fs::read(&base).unwrap();
+    assert!(split.len() < base_bytes.len() / 2);
+    let parsed = Btf::parse(&base_bytes).unwrap();
+    assert!(Btf::parse_split(&split, &parsed).unwrap().len() > parsed.len());
+    dir.run(&["check", "--base", "base.btf", "a.btf"]).silent();
+
+    let told = dir.run(&[DEMO, "-o", "a.btf", "--base", "base.btf", "-v", "--stats", "stats.json"]);
+    assert!(told.stderr.contains(" in the base, "), "{}", told.stderr);
+    let stats: Value = serde_json::from_slice(&fs::read(dir.path("stats.json")).unwrap()).unwrap();
+    assert_eq!(stats["types_out"].get("struct"), None);
+    assert!(stats["types_in_base"]["struct"].as_u64().unwrap() > 0);
+    assert_eq!(stats["output"]["base"], "base.btf");
+
+    // The base stays what it is.
+    let error = dir.run(&[DEMO, "-o", "vmlinux", "--base", "vmlinux"]);
+    assert_eq!(error.error(2), "vmlinux: is the base; the output would replace it");
+    assert_eq!(fs::read(elf).unwrap(), elf_with(&[(".BTF", &demo_btf())]));
+}
+
+#[test]
+fn a_distilled_base_goes_beside_the_output() {
+    let dir = Dir::new();
+    dir.write("base.btf", demo_btf());
+    dir.run(&[DEMO, "-o", "a.btf", "--base", "base.btf", "--distill-base"]).silent();
+    let features = ["--features", "+distilled_base"];
+    dir.run(&[&[DEMO, "-o", "b.btf", "--base", "base.btf"], features.as_slice()].concat()).silent();
+    assert_eq!(dir.names(), ["a.btf", "a.btf.base", "b.btf", "b.btf.base", "base.btf"]);
+    let [split, small] = ["a.btf", "a.btf.base"].map(|name| fs::read(dir.path(name)).unwrap());
+    assert_eq!(
+        [&split, &small],
+        [&fs::read(dir.path("b.btf")).unwrap(), &fs::read(dir.path("b.btf.base")).unwrap()]
+    );
+    let parsed = Btf::parse(&small).unwrap();
+    assert!(Btf::parse_split(&split, &parsed).unwrap().len() > parsed.len());
+    dir.run(&["check", "--base", "a.btf.base", "a.btf", "--level", "container,records"]).silent();
+
+    let stdout = dir.run(&[DEMO, "-o", "-", "--base", "base.btf", "--distill-base"]);
+    assert!(stdout.error(2).contains("standard output"));
+    assert!(dir.run(&[DEMO, "-o", "c.btf", "--distill-base"]).error(2).contains("--base"));
+    let same = dir.run(&[&[DEMO, "-o", "c.btf"], features.as_slice()].concat());
+    assert!(same.error(2).contains("--base"));
+    let stats = ["--distill-base", "--stats", "c.btf.base"];
+    let both = dir.run(&[&[DEMO, "-o", "c.btf", "--base", "base.btf"], stats.as_slice()].concat());
+    assert!(both.error(2).contains("both go to"));
+    assert!(!dir.names().contains(&"c.btf".to_owned()));
+}
+
+#[test]
+fn a_base_that_is_none() {
+    let dir = Dir::new();
+    dir.write("noise", "noise");
+    dir.write("empty", "");
+    dir.write("elf", elf_with(&[(".text", b"x")]));
+    let mut split = demo_btf();
+    // A split BTF has no empty string in front.
+    let strings = Btf::parse(&split).unwrap().header().strings.off as usize + 24;
+    split[strings] = b'x';
+    dir.write("split", &split);
+    for (base, code, message) in [
+        ("missing", 74, "cannot open"),
+        ("noise", 1, "is neither BTF nor an ELF file"),
+        ("empty", 1, "is empty"),
+        ("elf", 1, "has no section .BTF"),
+        (DEMO, 1, "it has DWARF: encode it"),
+        ("split", 1, "the base must be a BTF of its own"),
+    ] {
+        let ran = dir.run(&[DEMO, "-o", "a.btf", "--base", base]);
+        let error = ran.error(code);
+        assert!(error.starts_with(&format!("{base}: ")) && error.contains(message), "{error}");
+    }
+    assert_eq!(dir.names(), ["elf", "empty", "noise", "split"]);
+}
+
 #[test]
 fn completions_and_manual() {
     let dir = Dir::new();

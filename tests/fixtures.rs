@@ -1227,25 +1227,8 @@ fn refused(name: &str, words: &[&str]) {
 
 #[test]
 fn what_is_not_supported_yet_is_said() {
-    refused("all-x86_64-gcc-lto", &["not supported yet"]);
-    refused("all-x86_64-gcc-typeunits4", &[".debug_types", "not supported yet"]);
-    refused("all-x86_64-gcc-typeunits5", &["unit 0x", "type units are not supported yet"]);
     refused("all-x86_64-clang19-split", &["split DWARF is not supported yet"]);
     refused("all-x86_64-clang19-split.dwo", &["directory"]);
-}
-
-/// dwz moves what several units share into partial units.
-#[test]
-fn files_that_dwz_made_are_refused() {
-    let (Some(dwz), Some(path)) = (common::tool_or_skip("dwz"), fixture("all-x86_64-gcc-dwarf4")) else {
-        return;
-    };
-    let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("dwz");
-    let status = Command::new(dwz).arg(&path).arg("-o").arg(&out).status().unwrap();
-    assert!(status.success());
-    let error = encode(&out).err().map(|e| e.to_string()).unwrap_or_default();
-    assert!(error.contains("not supported yet") && !error.contains('\n'), "{error}");
 }
 
 /// Without a symbol table nobody knows which functions are there; types are.

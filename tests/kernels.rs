@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use btfgen::btf::{self, Btf, CheckOptions, Levels};
-use btfgen::{Image, Options};
+use btfgen::{DebugSections, Image, Options};
 use common::oracles::{Verdict, bpftool_agrees, btf_rs_agrees, kernel_loads};
 use common::render::{Types, missing, render};
 use common::{encode_with, options, skipped, tool};
@@ -204,9 +204,10 @@ fn equal_to_what_the_peer_made() {
 fn both_readers_agree() {
     for path in kernels().unwrap_or_default() {
         let image = Image::open(&path).unwrap();
-        let sections = common::dwarf::sections(&image);
+        let sections = DebugSections::read(&image).unwrap();
+        let program = sections.program().unwrap();
         // One unit of eight: attribute by attribute, with gimli beside, takes its time.
-        let seen = common::dwarf::compare_units(&path, &sections, |unit| unit % 8 == 0);
+        let seen = common::dwarf::compare_units(&path, &program, |unit| unit % 8 == 0);
         assert!(seen.dies > 10_000, "{}: {} DIEs", path.display(), seen.dies);
         let empty: BTreeSet<_> =
             seen.by_slot().into_iter().filter(|(_, n)| *n == 0).map(|(what, _)| what).collect();

@@ -6,12 +6,13 @@ mod common;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use btfgen::btf::{self, Btf, CheckOptions, Endian, Kind, Levels, Type, TypeId};
+use btfgen::btf::{self, Btf, CheckOptions, Endian, Kind, Levels, TypeId};
 use btfgen::{ErrorKind, Features, Options, Order};
-use common::programs::{gcc, link, random_units};
-use common::render::{missing, render};
+use common::programs::{link_with, random_units};
+use common::render::{missing, references, render, render_deep};
 use common::{Model, Random, by_first, each, each_path, encode, encode_with, options, root};
 
 /// Options that change what is written.
@@ -30,7 +31,7 @@ fn settings() -> Vec<(&'static str, Options)> {
     ]
 }
 
-const PROGRAMS: [&str; 18] = [
+const PROGRAMS: [&str; 19] = [
     "base_types",
     "modifiers",
     "arrays",
@@ -48,6 +49,7 @@ const PROGRAMS: [&str; 18] = [
     "nested",
     "bit_int",
     "tags",
+    "containers",
     "all",
 ];
 
@@ -162,16 +164,6 @@ fn no_type_is_there_twice() {
 /// References lead to types, and every variable lies in a section.
 #[test]
 fn references_lead_somewhere() {
-    let references = |ty: &Type<'_>| -> Vec<TypeId> {
-        let array = ty.array().map(|a| [a.element, a.index]);
-        ty.target()
-            .into_iter()
-            .chain(array.into_iter().flatten())
-            .chain(ty.members().map(|m| m.ty))
-            .chain(ty.params().map(|p| p.ty))
-            .chain(ty.datasec_entries().map(|e| e.var))
-            .collect()
-    };
     each("all", |_, m| {
         // All of them exist.
         for ty in m.btf.types() {
@@ -304,30 +296,151 @@ fn types_are_those_of_the_dwarf() {
     }
 }
 
+/// Writes units into files; gives their names.
+fn write_units(dir: &Path, units: &[String]) -> Vec<PathBuf> {
+    let write = |(i, source): (usize, &String)| {
+        let file = dir.join(format!("{i}.c"));
+        std::fs::write(&file, source).unwrap();
+        file
+    };
+    units.iter().enumerate().map(write).collect()
+}
+
+/// A compiler and linker, and the flags with which they take random units.
+const LINKERS: [(&str, &[&str]); 3] = [
+    ("gcc", &["-static"]),
+    ("gcc", &["-shared", "-fPIC", "-flto", "-O1"]),
+    ("clang-19", &["-shared", "-fPIC", "-flto=full", "-fuse-ld=lld-19"]),
+];
+
 /// Names with several definitions, in and out of cycles: whoever means one of them gets that one, and the
-/// order of units and the number of workers never matter.
+/// order of units and the number of workers never matter. With link-time optimisation units refer to
+/// definitions in each other.
 #[test]
 fn every_definition_of_a_name_keeps_its_own() {
     const PROGRAMS: u64 = 99;
-    let Some(gcc) = gcc() else { return };
-    let all = options(|o| o.features = o.features.with(Features::GLOBAL_VAR));
-    let dir = tempfile::tempdir().unwrap();
     let mut failed = Vec::new();
-    for seed in 1..=PROGRAMS {
-        // Small ones first: the first that fails is the one to look at.
-        let units = random_units(&mut Random::new(seed), 2 + seed as usize / 25);
-        let out = dir.path().join("program");
-        link(&gcc, &units, &out);
-        let checked = catch_unwind(AssertUnwindSafe(|| {
-            let bytes = same_bytes(&out, &all, &[2, 3], &[1, 2]);
-            sound(&bytes, "random units", true);
-            let compared = common::graph::compare(&out, &bytes);
-            assert!(compared.roots > 5, "{compared:?}");
-        }));
-        if checked.is_err() {
-            eprintln!("^^^ seed {seed}: {}", units.join("\n// --- the next unit\n"));
-            failed.push(seed);
+    for (tool, flags) in LINKERS {
+        let Some(compiler) = common::tool_or_skip(tool) else { continue };
+        let mut between = 0;
+        for seed in 1..=PROGRAMS {
+            // Small ones first: the first that fails is the one to look at.
+            let units = random_units(&mut Random::new(seed), 2 + seed as usize / 25);
+            match keeps_its_own(&compiler, flags, &units) {
+                Some(references) => between += references,
+                None => {
+                    eprintln!("^^^ seed {seed}: {}", units.join("\n// --- the next unit\n"));
+                    failed.push((tool, flags, seed));
+                }
+            }
+        }
+        if flags.iter().any(|flag| flag.starts_with("-flto=")) {
+            assert!(between > 100, "{tool} {flags:?}: {between} references between units");
         }
     }
-    assert!(failed.is_empty(), "of {PROGRAMS} programs those of the seeds {failed:?} are wrong");
+    assert!(failed.is_empty(), "wrong: {failed:?}");
+}
+
+/// Holds a program against the graph of its DIEs. Returns how many references lead from one of its units into
+/// another; `None` if it is wrong.
+fn keeps_its_own(compiler: &Path, flags: &[&str], units: &[String]) -> Option<usize> {
+    let all = options(|o| o.features = o.features.with(Features::GLOBAL_VAR));
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("program");
+    link_with(compiler, flags, units, &out);
+    let check = || {
+        let bytes = same_bytes(&out, &all, &[2, 3], &[1, 2]);
+        sound(&bytes, "random units", true);
+        let compared = common::graph::compare(&out, &bytes);
+        assert!(compared.roots > 5, "{compared:?}");
+        compared.between_units
+    };
+    catch_unwind(AssertUnwindSafe(check)).ok()
+}
+
+/// A way to pack the DWARF of a random program.
+struct Packing {
+    name: &'static str,
+    compiler: &'static str,
+    flags: &'static str,
+    /// The compiler tells definitions by their names only, and names with several lose some.
+    one_unit: bool,
+}
+
+const fn packing(name: &'static str, compiler: &'static str, flags: &'static str) -> Packing {
+    Packing { name, compiler, flags, one_unit: false }
+}
+
+const PROGRAM: &str = "-static -Wl,-e,0 -Wl,--build-id=none";
+const GCC: &str = "x86_64-linux-gnu-gcc";
+const PACKINGS: [Packing; 11] = [
+    packing("relocatable", GCC, "-r"),
+    packing("relocatable version 4", GCC, "-gdwarf-4 -r"),
+    packing("compressed", GCC, "-gz=zlib"),
+    packing("64-bit format", GCC, "-gdwarf64"),
+    packing("split", GCC, "-gsplit-dwarf"),
+    packing("split version 4", GCC, "-gdwarf-4 -gsplit-dwarf"),
+    packing("link-time optimised", GCC, "-flto -flinker-output=nolto-rel -r"),
+    Packing { one_unit: true, ..packing("type units", GCC, "-gdwarf-5 -fdebug-types-section") },
+    Packing { one_unit: true, ..packing("type units version 4", GCC, "-gdwarf-4 -fdebug-types-section") },
+    packing("full link-time optimisation", "clang-19", "-flto=full -fuse-ld=lld-19 -r"),
+    packing("thin link-time optimisation", "clang-19", "-flto=thin -fuse-ld=lld-19 -r"),
+];
+
+/// Whatever the DWARF of a program is packed into, the types are the same.
+#[test]
+fn the_container_does_not_matter() {
+    const PROGRAMS: u64 = 8;
+    // Where variables lie is the linker's affair.
+    let types = options(|o| o.features = o.features.without(Features::VAR));
+    let dir = tempfile::tempdir().unwrap();
+    let compile = |compiler: &str, flags: &str, files: &[PathBuf], out: &Path| {
+        let mut command = Command::new(compiler);
+        command.current_dir(dir.path()).args(["-g", "-w", "-ffreestanding", "-nostdlib"]);
+        if !flags.split(' ').any(|flag| flag == "-r") {
+            command.args(PROGRAM.split(' '));
+        }
+        let status = command.args(flags.split_whitespace()).args(files).arg("-o").arg(out).status();
+        assert!(status.unwrap().success(), "{compiler} {flags}");
+    };
+    let dwz = common::tool_or_skip("dwz");
+    let packings: Vec<_> =
+        PACKINGS.iter().filter(|packing| common::tool_or_skip(packing.compiler).is_some()).collect();
+    let mut failed = Vec::new();
+    for seed in 1..=PROGRAMS {
+        let units = random_units(&mut Random::new(seed + 1000), 3 + seed as usize / 3);
+        let files = write_units(dir.path(), &units);
+        let mut compare = |name: &str, ours: &Path, plain: &Path| {
+            let compared = catch_unwind(AssertUnwindSafe(|| {
+                let [ours, plain] = [ours, plain].map(|path| same_bytes(path, &types, &[3], &[1]));
+                let [ours, plain] = [&ours, &plain].map(|bytes| Btf::parse(bytes).unwrap());
+                for render in [render, render_deep] {
+                    let (ours, plain) = (render(&ours), render(&plain));
+                    assert_eq!(missing(&ours, &plain), Vec::<String>::new(), "only in the container");
+                    assert_eq!(missing(&plain, &ours), Vec::<String>::new(), "only in the plain program");
+                }
+            }));
+            if compared.is_err() {
+                eprintln!("^^^ {name}, seed {seed}: {}", units.join("\n// --- the next unit\n"));
+                failed.push(format!("{name} {seed}"));
+            }
+        };
+        let (plain, packed) = (dir.path().join("plain"), dir.path().join("packed"));
+        for packing in &packings {
+            let files = if packing.one_unit { &files[..1] } else { &files };
+            compile(packing.compiler, "", files, &plain);
+            compile(packing.compiler, packing.flags, files, &packed);
+            compare(packing.name, &packed, &plain);
+        }
+        if let Some(dwz) = &dwz {
+            // Everything twice, so that there is something to share.
+            let twice: Vec<_> = files.iter().chain(&files).cloned().collect();
+            compile(GCC, "-Wl,--allow-multiple-definition", &twice, &plain);
+            std::fs::remove_file(&packed).unwrap();
+            let done = Command::new(dwz).arg("-q").arg(&plain).arg("-o").arg(&packed).status().unwrap();
+            assert!(done.success() && packed.exists());
+            compare("dwz", &packed, &plain);
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
 }

@@ -94,7 +94,7 @@ fn laws(base: &[u8], output: &Output, alone: &[u8]) {
     assert!(violations.is_empty(), "{violations:#?}");
 
     // The same functions and variables, each with the same types all the way down.
-    let whole = Compare { a: &alone, b: &parsed, declared: Declared::ForDefined };
+    let whole = Compare { a: &alone, b: &parsed, declared: Declared::InEither };
     for kind in [Kind::Func, Kind::Var, Kind::Datasec] {
         let of_kind = |btf: &Btf<'_>| -> Vec<(Vec<u8>, TypeId)> {
             let mut all: Vec<_> =
@@ -111,7 +111,8 @@ fn laws(base: &[u8], output: &Output, alone: &[u8]) {
     // Every type of the module, in the base or in the split one.
     let everything = || base_btf.types().chain(parsed.types());
     for ty in alone.types() {
-        let found = everything().any(|t| (t.name() == ty.name()) && whole.same(ty.id(), t.id()));
+        let is_it = |t: &btf::Type<'_>| is_definition(t) || !is_definition(&ty);
+        let found = everything().any(|t| t.name() == ty.name() && is_it(&t) && whole.same(ty.id(), t.id()));
         assert!(found, "{} '{}' is gone", ty.kind(), String::from_utf8_lossy(ty.name()));
     }
     // No type that the module has not; none that the base has.
@@ -126,7 +127,7 @@ fn laws(base: &[u8], output: &Output, alone: &[u8]) {
         }
         assert!(base_btf.types().all(|t| t.bytes() != own.bytes()), "{what} is in the base");
         if is_definition(&own) {
-            let shared = Compare { a: &parsed, b: &base_btf, declared: Declared::ForDefined };
+            let shared = Compare { a: &parsed, b: &base_btf, declared: Declared::InFirst };
             let equal = base_btf.types().find(|t| t.name() == own.name() && shared.same(own.id(), t.id()));
             assert!(equal.is_none(), "{what} is in the base as {}", equal.unwrap().id());
         }
@@ -259,7 +260,7 @@ fn a_declaration_is_what_the_base_defines() {
 }
 
 #[test]
-fn what_the_base_only_declares_is_no_definition() {
+fn what_the_base_only_declares_may_be_defined() {
     let header = "struct s; enum e; struct holder { struct s *s; enum e *e; };";
     let base = format!("{header} struct holder holder;");
     let module = format!(
@@ -268,10 +269,21 @@ fn what_the_base_only_declares_is_no_definition() {
     let Some(built) = Built::new(&[&base], &[&module]) else { return };
     built.look(|base, both| {
         let own = |kind, name| both.all(kind, name).iter().filter(|t| t.id().0 >= base.btf.len()).count();
-        assert_eq!(own(Kind::Struct, "s"), 1);
-        assert_eq!(own(Kind::Struct, "holder"), 1);
+        assert_eq!((own(Kind::Struct, "s"), own(Kind::Enum, "e")), (1, 1));
+        assert_eq!(own(Kind::Struct, "holder"), 0);
         assert_eq!(base.count(Kind::Fwd, "s"), 1);
         assert_eq!(own(Kind::Fwd, "s"), 0);
+    });
+    // Two definitions cannot both be what the base declares.
+    let another = module
+        .replace("int x", "long x")
+        .replace("holder;", "other;")
+        .replace("s s;", "s s2;")
+        .replace(" e;", " e2;");
+    let Some(built) = Built::new(&[&base], &[&module, &another]) else { return };
+    built.look(|base, both| {
+        let own = |name| both.all(Kind::Struct, name).iter().filter(|t| t.id().0 >= base.btf.len()).count();
+        assert_eq!((own("s"), own("holder")), (2, 2));
     });
     // What the base only declares is a declaration's equal.
     let other =

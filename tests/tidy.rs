@@ -147,6 +147,7 @@ fn who_may_know_whom() {
         ("table", &["btf"]),
         ("build", &["dwarf", "btf", "table", "options"]),
         ("merge", &["btf", "table", "options", "symtab"]),
+        ("files", &["elf", "dwarf", "options"]),
     ]
     .into();
     let mut wrong = Vec::new();
@@ -183,7 +184,7 @@ fn only_the_pipeline_knows_all_formats() {
 #[test]
 fn who_may_use_which_library() {
     let rules = [
-        ("object::", vec!["elf", "encode"]),
+        ("object::", vec!["elf", "encode", "files"]),
         ("memmap2::", vec!["elf", "cli"]),
         ("rayon::", vec!["pool", "encode", "merge"]),
         ("clap::", vec!["cli", "main"]),

@@ -1,12 +1,13 @@
-//! Seeds from fixtures: `seed CORPUS FIXTURE...` writes `CORPUS/{elf,insert,encode,btf}/NAME`.
+//! Seeds from fixtures: `seed CORPUS FIXTURE...` writes `CORPUS/{elf,insert,encode,btf,reloc,inflate}/NAME`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use btfgen::{Encoder, Image};
+use btfgen::{Encoder, Image, elf};
 use btfgen_fuzz::{CONTENTS, Input, LOADED, MACHINES, SEPARATOR, jobs};
-use object::Endianness;
+use object::read::elf::SectionHeader;
+use object::{Endianness, elf as spec};
 
 /// What is longer than this teaches a fuzzer nothing that a shorter one does not.
 const MAX_BYTES: usize = 64 << 10;
@@ -14,7 +15,7 @@ const MAX_BYTES: usize = 64 << 10;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut paths = env::args_os().skip(1).map(PathBuf::from);
     let corpus = paths.next().ok_or("usage: seed CORPUS FIXTURE...")?;
-    for target in ["elf", "insert", "encode", "btf"] {
+    for target in ["elf", "insert", "encode", "btf", "reloc", "inflate"] {
         fs::create_dir_all(corpus.join(target))?;
     }
     for (number, path) in paths.enumerate() {
@@ -29,12 +30,58 @@ fn main() -> Result<(), Box<dyn Error>> {
         save("insert", &file)?;
         // A damaged file is a seed of the first target only.
         let Ok(image) = Image::open(&path) else { continue };
+        for (target, bytes) in [("reloc", relocations(&image)), ("inflate", compressed(&image))] {
+            if let Some(bytes) = bytes {
+                save(target, &bytes)?;
+            }
+        }
         save("encode", &sections(&path, &image, number as u8))?;
         if let Ok(output) = Encoder::default().jobs(jobs(1)).encode(&image) {
             save("btf", &output.btf)?;
         }
     }
     Ok(())
+}
+
+/// Bits for class and byte order, as targets `reloc` and `inflate` read them.
+fn layout(image: &Image) -> u8 {
+    u8::from(image.address_size() == 4) | u8::from(image.endian() == Endianness::Big) << 1
+}
+
+/// The beginning of `.debug_info` of an object file and of its relocations, as input of target `reloc`.
+fn relocations(image: &Image) -> Option<Vec<u8>> {
+    let is_table = |s: &&elf::Section| s.name.starts_with(b".rel") && s.name.ends_with(b".debug_info");
+    let table = image.sections().iter().find(is_table)?;
+    let machine = MACHINES.iter().position(|m| *m == image.machine())?;
+    let kind = if table.kind == spec::SHT_REL { 1 } else { 0 };
+    let begin = |name: &str, bytes: usize| {
+        let content = image.content_of(name.as_bytes()).unwrap_or_default();
+        content[..content.len().min(bytes)].to_vec()
+    };
+    let relocations = image.content(table).ok()?;
+    let mut out = vec![layout(image) | kind << 2, machine as u8];
+    out.extend(begin(".debug_info", 0x400));
+    out.extend([SEPARATOR, b"string\0", SEPARATOR, SEPARATOR].concat());
+    out.extend(&relocations[..relocations.len().min(0x180)]);
+    out.extend([SEPARATOR, SEPARATOR, SEPARATOR].concat());
+    out.extend(begin(".symtab", 0x600));
+    Some(out)
+}
+
+/// A compressed section as input of target `inflate`. Only the raw file has it.
+fn compressed(image: &Image) -> Option<Vec<u8>> {
+    let bytes = fs::read(image.path()).ok()?;
+    let file = object::read::elf::ElfFile64::<Endianness>::parse(bytes.as_slice()).ok()?;
+    let (endian, table) = (file.endian(), file.elf_section_table());
+    let marked = table.section_by_name(endian, b".debug_abbrev");
+    let marked = marked.filter(|(_, s)| s.sh_flags(endian).0 & spec::SHF_COMPRESSED.0 != 0);
+    let (old, section) = match marked {
+        Some((_, section)) => (0, section),
+        None => (4, table.section_by_name(endian, b".zdebug_abbrev")?.1),
+    };
+    let mut out = vec![layout(image) | old];
+    out.extend(section.data(endian, bytes.as_slice()).ok()?);
+    Some(out)
 }
 
 /// The sections of a file as input of target `encode`.

@@ -11,6 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
             black_box(content.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
         }
     }
+    for name in [".debug_info", ".debug_abbrev", ".debug_str", ".debug_loclists"] {
+        let _ = black_box(image.debug_section(name.as_bytes()));
+    }
     let _ = image.each_symbol(|symbol| {
         black_box((symbol.name().len(), symbol.value, symbol.section));
     });

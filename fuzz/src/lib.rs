@@ -3,6 +3,7 @@
 //! That input is a head and the content of sections, one after another, with [`SEPARATOR`] between them: bytes
 //! that are inserted or lost in one section leave all others as they are. [`Input::elf`] wraps it into an ELF file.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -143,53 +144,97 @@ impl<'a> Input<'a> {
 
     /// An ELF file with these sections.
     pub fn elf(&self) -> Vec<u8> {
-        let (wide, header_bytes, section_bytes) = if self.is_32 { (4, 52, 40) } else { (8, 64, 64) };
-        let put = |out: &mut Vec<u8>, fields: &[(u64, usize)]| {
-            for &(value, bytes) in fields {
-                let (little, big) = (value.to_le_bytes(), value.to_be_bytes());
-                out.extend(if self.is_big { &big[8 - bytes..] } else { &little[..bytes] });
-            }
-        };
-        let names = || LOADED.iter().chain(&CONTENTS).chain(&[".shstrtab"]);
-        let strings: Vec<u8> = names().flat_map(|name| name.bytes().chain([0])).collect();
-        let mut body = Vec::new();
-        let mut headers = vec![0; section_bytes];
-        let mut name_offset = 0;
-        for (i, name) in names().enumerate() {
-            let content: &[u8] = match i.checked_sub(LOADED.len()) {
-                None => &[],
-                Some(i) => self.contents.get(i).copied().unwrap_or(&strings),
-            };
+        let none = spec::SectionFlags(0);
+        let mut parts = Vec::new();
+        for (i, name) in LOADED.iter().chain(&CONTENTS).enumerate() {
+            let content = i.checked_sub(LOADED.len()).and_then(|i| self.contents.get(i)).copied();
             let (address, size) = self.places.get(i).copied().unwrap_or_default();
-            let (kind, flags, size) = match *name {
-                _ if i < LOADED.len() => (spec::SHT_NOBITS, spec::SHF_ALLOC | spec::SHF_WRITE, size),
-                ".BTF_ids" => (spec::SHT_PROGBITS, spec::SHF_ALLOC, content.len() as u64),
-                ".symtab" => (spec::SHT_SYMTAB, spec::SectionFlags(0), content.len() as u64),
-                ".strtab" | ".shstrtab" => (spec::SHT_STRTAB, spec::SectionFlags(0), content.len() as u64),
-                _ => (spec::SHT_PROGBITS, spec::SectionFlags(0), content.len() as u64),
+            let (kind, flags) = match *name {
+                _ if i < LOADED.len() => (spec::SHT_NOBITS, spec::SHF_ALLOC | spec::SHF_WRITE),
+                ".BTF_ids" => (spec::SHT_PROGBITS, spec::SHF_ALLOC),
+                ".symtab" => (spec::SHT_SYMTAB, none),
+                ".strtab" => (spec::SHT_STRTAB, none),
+                _ => (spec::SHT_PROGBITS, none),
             };
-            let offset = (header_bytes + body.len()) as u64;
-            let link = if kind == spec::SHT_SYMTAB { i as u64 + 2 } else { 0 };
-            put(&mut headers, &[(name_offset, 4), (kind.0.into(), 4), (flags.0, wide), (address, wide)]);
-            put(&mut headers, &[(offset, wide), (size, wide), (link, 4), (0, 4), (1, wide), (0, wide)]);
-            name_offset += name.len() as u64 + 1;
-            body.extend(content);
-            body.resize(body.len().next_multiple_of(8), 0);
+            let link = if kind == spec::SHT_SYMTAB { i as u32 + 2 } else { 0 };
+            let content = content.unwrap_or_default();
+            parts.push(Part { name, kind, flags, address, size, link, info: 0, content: content.into() });
         }
-        let mut out = b"\x7fELF".to_vec();
-        out.extend([2 - u8::from(self.is_32), 1 + u8::from(self.is_big), 1]);
-        out.resize(16, 0);
-        let machine = MACHINES[usize::from(self.machine & 7)].0;
-        let table = (header_bytes + body.len()) as u64;
-        let count = (headers.len() / section_bytes) as u64;
-        put(&mut out, &[(spec::ET_EXEC.0.into(), 2), (machine.into(), 2), (1, 4)]);
-        put(
-            &mut out,
-            &[(0, wide), (0, wide), (table, wide), (0, 4), (header_bytes as u64, 2), (0, 2), (0, 2)],
-        );
-        put(&mut out, &[(section_bytes as u64, 2), (count, 2), (count - 1, 2)]);
-        out.extend(body);
-        out.extend(headers);
-        out
+        let machine = MACHINES[usize::from(self.machine & 7)];
+        write_elf(self.is_32, self.is_big, machine, spec::ET_EXEC, &parts)
     }
+}
+
+/// A section to be written.
+#[derive(Clone)]
+pub struct Part<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// `sh_type`
+    pub kind: spec::SectionType,
+    /// `sh_flags`
+    pub flags: spec::SectionFlags,
+    /// `sh_addr`
+    pub address: u64,
+    /// `sh_size` of `SHT_NOBITS`.
+    pub size: u64,
+    /// `sh_link`
+    pub link: u32,
+    /// `sh_info`
+    pub info: u32,
+    /// What it holds.
+    pub content: Cow<'a, [u8]>,
+}
+
+/// An ELF file with these sections, from number 1.
+pub fn write_elf(
+    is_32: bool,
+    is_big: bool,
+    machine: spec::Machine,
+    file_type: spec::FileType,
+    parts: &[Part<'_>],
+) -> Vec<u8> {
+    let (wide, header_bytes, section_bytes) = if is_32 { (4, 52, 40) } else { (8, 64, 64) };
+    let put = |out: &mut Vec<u8>, fields: &[(u64, usize)]| {
+        for &(value, bytes) in fields {
+            let (little, big) = (value.to_le_bytes(), value.to_be_bytes());
+            out.extend(if is_big { &big[8 - bytes..] } else { &little[..bytes] });
+        }
+    };
+    let mut strings: Vec<u8> = parts.iter().flat_map(|part| part.name.bytes().chain([0])).collect();
+    strings.extend(b".shstrtab\0");
+    let names = Part {
+        name: ".shstrtab",
+        kind: spec::SHT_STRTAB,
+        flags: spec::SectionFlags(0),
+        address: 0,
+        size: 0,
+        link: 0,
+        info: 0,
+        content: strings.into(),
+    };
+    let mut body = Vec::new();
+    let mut headers = vec![0; section_bytes];
+    let mut name_offset = 0;
+    for part in parts.iter().chain([&names]) {
+        let size = if part.kind == spec::SHT_NOBITS { part.size } else { part.content.len() as u64 };
+        let offset = (header_bytes + body.len()) as u64;
+        put(&mut headers, &[(name_offset, 4), (part.kind.0.into(), 4), (part.flags.0, wide)]);
+        put(&mut headers, &[(part.address, wide), (offset, wide), (size, wide)]);
+        put(&mut headers, &[(part.link.into(), 4), (part.info.into(), 4), (1, wide), (0, wide)]);
+        name_offset += part.name.len() as u64 + 1;
+        body.extend_from_slice(&part.content);
+        body.resize(body.len().next_multiple_of(8), 0);
+    }
+    let mut out = b"\x7fELF".to_vec();
+    out.extend([2 - u8::from(is_32), 1 + u8::from(is_big), 1]);
+    out.resize(16, 0);
+    let table = (header_bytes + body.len()) as u64;
+    let count = (headers.len() / section_bytes) as u64;
+    put(&mut out, &[(file_type.0.into(), 2), (machine.0.into(), 2), (1, 4)]);
+    put(&mut out, &[(0, wide), (0, wide), (table, wide), (0, 4), (header_bytes as u64, 2), (0, 2), (0, 2)]);
+    put(&mut out, &[(section_bytes as u64, 2), (count, 2), (count - 1, 2)]);
+    out.extend(body);
+    out.extend(headers);
+    out
 }

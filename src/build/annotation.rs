@@ -8,7 +8,7 @@ use gimli::constants as dw;
 use super::graph::{FuncTag, Graph, Link, Node, NodeId, Shape, Tag};
 use super::warning::{Warning, Warnings};
 use crate::Result;
-use crate::dwarf::{Die, NameId, Value};
+use crate::dwarf::{Die, NameId, Target};
 use crate::options::{Features, Options};
 
 const AT_GNU_ANNOTATION: dw::DwAt = dw::DwAt(0x2139);
@@ -61,7 +61,7 @@ impl Annotations {
     #[cold]
     pub(super) fn refer(&mut self, die: &Die<'_, '_>, what: Annotated) -> Result<()> {
         if let Some(value) = die.attribute(AT_GNU_ANNOTATION)? {
-            self.references.push((what, die.local_ref(value)?));
+            self.references.push((what, in_unit(die.target(value)?)));
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Annotations {
     #[cold]
     pub(super) fn read(&mut self, die: &Die<'_, '_>, what: Option<Annotated>) -> Result<()> {
         let mut short = [0; 8];
-        let kind = match die.name()?.bytes(&die.unit.sections, &mut short) {
+        let kind = match die.name()?.bytes(die.unit.program.files(), &mut short) {
             Some(b"btf_type_tag") => TagKind::Type,
             Some(b"btf_decl_tag") => TagKind::Declaration,
             _ => TagKind::Unknown,
@@ -78,8 +78,8 @@ impl Annotations {
         let value = die.attribute(dw::DW_AT_const_value)?;
         let value = value.and_then(|v| die.unit.name_of(v)).unwrap_or(NameId::NONE);
         let next = match die.attribute(AT_GNU_ANNOTATION)? {
-            Some(value @ (Value::UnitRef(_) | Value::InfoRef(_))) => die.local_ref(value)?,
-            _ => 0,
+            Some(value) => in_unit(die.target(value)?),
+            None => 0,
         };
         let annotation = Annotation { offset: die.offset, kind, value, next };
         match what {
@@ -174,5 +174,14 @@ fn type_tag(graph: &mut Graph, tag: Annotation, target: Link) -> Link {
         part_count: 0,
         encoding: 0,
         shape: Shape::TypeTag,
+        is_foreign: false,
     }))
+}
+
+/// Only tags of the same unit are followed: no compiler lets units share them.
+fn in_unit(target: Target) -> u32 {
+    match target {
+        Target::Unit(offset) => offset,
+        _ => 0,
+    }
 }

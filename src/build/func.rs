@@ -64,9 +64,9 @@ struct Resolved {
 impl Builder<'_> {
     /// Takes in the functions of a unit whose types are interned.
     pub(super) fn functions(&mut self, unit: &Unit<'_>, number: u32) -> Result<()> {
-        let places = places(&self.graph, unit, &mut self.warnings);
+        let places = places(&self.graph, unit, &self.context.machine, &mut self.warnings);
         let features = self.context.options.features;
-        for i in 0..self.graph.funcs.len() {
+        for i in 0..self.graph.own_funcs().len() {
             let (graph, refs) = (&self.graph, &self.keys.refs);
             let Some(state) = State::new(graph, &self.context.machine, unit, i, &places, features) else {
                 continue;
@@ -113,7 +113,7 @@ impl State {
         if func.is_declaration {
             return None;
         }
-        let origin = graph.func_at(func.origin).filter(|_| func.origin != 0).map(|i| (i, &graph.funcs[i]));
+        let origin = graph.func_at(func.origin).map(|i| (i, &graph.funcs[i]));
         // A concrete instance without children of its own says nothing: link-time optimisation of gcc
         // leaves such beside the real one.
         let is_empty = func.param_count == 0 && !func.is_variadic;
@@ -132,7 +132,7 @@ impl State {
         let mut params = Vec::with_capacity(range.len());
         let mut reordered = false;
         for (place, param) in graph.params[range.clone()].iter().enumerate() {
-            let known = graph.param_at(param.origin).filter(|_| param.origin != 0);
+            let known = graph.param_at(param.origin);
             let origin_param = known.map(|i| &graph.params[i]);
             let name = if param.name.is_none() { origin_param.map(|p| p.name)? } else { param.name };
             if name.is_none() {
@@ -345,21 +345,31 @@ fn drop_params(
 
 /// The places of all parameters of a unit. What a concrete parameter says also counts for the parameter
 /// of the abstract instance that it comes from.
-pub(super) fn places(graph: &Graph, unit: &Unit<'_>, warnings: &mut Warnings) -> Vec<Place> {
+pub(super) fn places(
+    graph: &Graph,
+    unit: &Unit<'_>,
+    machine: &Machine,
+    warnings: &mut Warnings,
+) -> Vec<Place> {
     let mut places = vec![Place::default(); graph.params.len()];
     for (i, param) in graph.params.iter().enumerate() {
         let place = &mut places[i];
         place.has_const = param.has_const;
         if let Some(location) = param.location {
             place.has_location = true;
-            if !place.read(unit, location) {
+            let is_wide = || {
+                let origin = || graph.param_at(param.origin).and_then(|i| graph.params[i].target);
+                let target = param.target.or_else(origin).unwrap_or(Link::VOID);
+                let bytes = graph.size_of(target, machine.address_bytes).unwrap_or(0);
+                machine.two_registers && bytes > u64::from(machine.address_bytes)
+            };
+            if !place.read(unit, location, is_wide) {
                 warnings.count(Warning::DamagedLocation);
             }
         }
     }
     for (i, param) in graph.params.iter().enumerate() {
-        if param.origin != 0
-            && param.target.is_none()
+        if param.target.is_none()
             && let Some(origin) = graph.param_at(param.origin)
         {
             let found = places[i];
@@ -376,9 +386,12 @@ pub(super) fn places(graph: &Graph, unit: &Unit<'_>, warnings: &mut Warnings) ->
 
 impl Place {
     /// Reads the expressions of a location. Returns false where they are damaged.
-    fn read(&mut self, unit: &Unit<'_>, location: Value) -> bool {
+    ///
+    /// Only what takes two registers is looked at piece by piece; anything smaller lies where its first piece
+    /// does, or nobody knows where.
+    fn read(&mut self, unit: &Unit<'_>, location: Value, is_wide: impl Fn() -> bool) -> bool {
         let encoding = unit.gimli_encoding();
-        let mut sound = true;
+        let (mut sound, mut wide) = (true, None);
         let listed = location_entries(unit, location, |entry, expression| {
             let mut operations = expression.operations(encoding);
             let mut first = None;
@@ -398,7 +411,7 @@ impl Place {
                     Operation::StackValue => stack_value = true,
                     Operation::Register { register: r } => register = Some(r.0),
                     Operation::EntryValue { expression } => self.entry_value(unit, *expression),
-                    Operation::Piece { size_in_bits, .. } => {
+                    Operation::Piece { size_in_bits, .. } if *wide.get_or_insert_with(&is_wide) => {
                         self.piece(unit, register.take(), offset);
                         offset += size_in_bits / 8;
                     }

@@ -3,13 +3,18 @@
 //! References are DIE offsets until somebody follows them, because most of them lead forward. The
 //! memory is reused from unit to unit.
 
+use super::foreign::Foreign;
 use crate::dwarf::{NameId, UnitHeader, Value};
 
-/// A reference to a type of the unit: nothing, a DIE by its offset in the unit, or a node.
+/// A reference: to nothing, a DIE by its offset in the unit, a node, or something of another unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Link(u32);
 
+/// Marks a node. Without it a link is an offset; units are shorter.
 const NODE: u32 = 1 << 31;
+
+/// Marks, beside `NODE`, something of another unit by its number in [`Foreign`].
+const FOREIGN: u32 = 1 << 30;
 
 /// Marks a place among the parts of nested types.
 const NESTED: u32 = 1 << 31;
@@ -26,6 +31,15 @@ impl Link {
     #[inline]
     pub(super) fn node(node: NodeId) -> Link {
         Link(node.0 | NODE)
+    }
+
+    /// Number `number` of what lies in other units.
+    pub(super) fn foreign(number: u32) -> Link {
+        Link(number | NODE | FOREIGN)
+    }
+
+    fn as_foreign(self) -> Option<u32> {
+        (self.0 & (NODE | FOREIGN) == NODE | FOREIGN).then_some(self.0 & !(NODE | FOREIGN))
     }
 }
 
@@ -85,6 +99,8 @@ pub(super) struct Node {
     /// The encoding of an INT.
     pub(super) encoding: u32,
     pub(super) shape: Shape,
+    /// A named struct, union or enum of another unit: only its name and size are known here.
+    pub(super) is_foreign: bool,
 }
 
 /// A member, enumerator or parameter.
@@ -123,8 +139,8 @@ pub(super) struct Func {
     pub(super) offset: u32,
     pub(super) name: NameId,
     pub(super) returns: Option<Link>,
-    /// Its abstract instance or its declaration, by offset in the unit; 0 if it has none.
-    pub(super) origin: u32,
+    /// Its abstract instance or its declaration; void if it has none.
+    pub(super) origin: Link,
     pub(super) low_pc: u64,
     pub(super) is_declaration: bool,
     pub(super) is_abstract: bool,
@@ -136,13 +152,13 @@ pub(super) struct Func {
 }
 
 /// A parameter of a subprogram.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Param {
     pub(super) offset: u32,
     pub(super) name: NameId,
     pub(super) target: Option<Link>,
-    /// The parameter of the abstract instance, by offset in the unit; 0 if it has none.
-    pub(super) origin: u32,
+    /// The parameter of the abstract instance; void if it has none.
+    pub(super) origin: Link,
     pub(super) location: Option<Value>,
     pub(super) has_const: bool,
 }
@@ -161,8 +177,8 @@ pub(super) struct Variable {
     pub(super) offset: u32,
     pub(super) name: NameId,
     pub(super) target: Option<Link>,
-    /// Its declaration, by offset in the unit; 0 if it has none.
-    pub(super) specification: u32,
+    /// Its declaration; void if it has none.
+    pub(super) specification: Link,
     pub(super) address: Option<u64>,
     pub(super) external: bool,
     pub(super) tags: Vec<NameId>,
@@ -183,9 +199,22 @@ pub(super) struct Graph {
     pub(super) params: Vec<Param>,
     pub(super) func_tags: Vec<FuncTag>,
     pub(super) variables: Vec<Variable>,
+    /// What the unit refers to in others. Its nodes, functions, parameters and variables stand behind
+    /// those of the unit itself.
+    pub(super) foreign: Foreign,
+    /// How many functions, parameters and variables are the unit's own.
+    own: Own,
     /// Node by DIE offset. Never cleared between units: an entry counts only if the node says that it
     /// lies there.
     by_offset: Vec<u32>,
+}
+
+/// How much of a graph is the unit's own.
+#[derive(Debug, Clone, Copy, Default)]
+struct Own {
+    funcs: usize,
+    params: usize,
+    variables: usize,
 }
 
 impl Graph {
@@ -201,6 +230,7 @@ impl Graph {
         self.params.clear();
         self.func_tags.clear();
         self.variables.clear();
+        self.foreign.clear();
         if self.by_offset.len() < unit_bytes as usize {
             self.by_offset.resize(unit_bytes as usize, 0);
         }
@@ -277,7 +307,10 @@ impl Graph {
     #[inline]
     fn at(&self, link: Link) -> Option<NodeId> {
         if link.0 & NODE != 0 {
-            return Some(NodeId(link.0 & !NODE));
+            return match link.as_foreign() {
+                Some(number) => self.foreign.node(number),
+                None => Some(NodeId(link.0 & !NODE)),
+            };
         }
         if link == Link::VOID {
             return None;
@@ -338,19 +371,47 @@ impl Graph {
         self.func_tags.sort_by_key(|tag| tag.func);
     }
 
-    /// The subprogram whose DIE lies there.
-    pub(super) fn func_at(&self, offset: u32) -> Option<usize> {
-        // In the order of the file up to nested ones, which follow their parents: sorted.
-        self.funcs.binary_search_by_key(&offset, |f| f.offset).ok()
+    /// Everything of the unit itself was seen; what comes now lies in others.
+    pub(super) fn close_own(&mut self) {
+        let (funcs, params, variables) = (self.funcs.len(), self.params.len(), self.variables.len());
+        self.own = Own { funcs, params, variables };
     }
 
-    /// The parameter whose DIE lies there.
-    pub(super) fn param_at(&self, offset: u32) -> Option<usize> {
-        self.params.binary_search_by_key(&offset, |p| p.offset).ok()
+    /// The unit's own functions.
+    pub(super) fn own_funcs(&self) -> &[Func] {
+        &self.funcs[..self.own.funcs]
     }
 
-    /// The variable whose DIE lies there.
-    pub(super) fn variable_at(&self, offset: u32) -> Option<usize> {
-        self.variables.binary_search_by_key(&offset, |v| v.offset).ok()
+    /// The unit's own variables.
+    pub(super) fn own_variables(&self) -> &[Variable] {
+        &self.variables[..self.own.variables]
+    }
+
+    /// The subprogram that a link leads to.
+    pub(super) fn func_at(&self, link: Link) -> Option<usize> {
+        match link.as_foreign() {
+            Some(number) => self.foreign.func(number),
+            // In the order of the file up to nested ones, which follow their parents: sorted.
+            None if link == Link::VOID => None,
+            None => self.own_funcs().binary_search_by_key(&link.0, |f| f.offset).ok(),
+        }
+    }
+
+    /// The parameter that a link leads to.
+    pub(super) fn param_at(&self, link: Link) -> Option<usize> {
+        match link.as_foreign() {
+            Some(number) => self.foreign.param(number),
+            None if link == Link::VOID => None,
+            None => self.params[..self.own.params].binary_search_by_key(&link.0, |p| p.offset).ok(),
+        }
+    }
+
+    /// The variable that a link leads to.
+    pub(super) fn variable_at(&self, link: Link) -> Option<usize> {
+        match link.as_foreign() {
+            Some(number) => self.foreign.variable(number),
+            None if link == Link::VOID => None,
+            None => self.own_variables().binary_search_by_key(&link.0, |v| v.offset).ok(),
+        }
     }
 }

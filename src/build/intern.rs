@@ -10,8 +10,10 @@ use super::seen::SeenTypes;
 use super::warning::{Warning, Warnings};
 use super::{mentions, place};
 use crate::btf::{Kind, Member, is_identifier};
-use crate::dwarf::{NameId, Sections};
-use crate::table::{Anchor, Entry, EntryId, First, Key, KeyIdentity, Part, Ref, StrId, Tables, Variant};
+use crate::dwarf::{NameId, Program};
+use crate::table::{
+    Anchor, AnchorId, Entry, EntryId, First, Key, KeyIdentity, Part, Ref, StrId, Tables, Variant,
+};
 use crate::{Error, Result};
 
 /// A map by the word of a name. The words are offsets: spread them, or a table of them is all collisions.
@@ -20,7 +22,7 @@ type NameMap = HashMap<u64, StrId, BuildHasherDefault<KeyIdentity>>;
 /// The tables of one worker, and what it needs to find its way into them.
 #[derive(Debug)]
 pub(super) struct Interner<'a> {
-    sections: Sections<'a>,
+    program: &'a Program<'a>,
     /// [`Options::kabi_prefix`](crate::Options::kabi_prefix)
     kabi_prefix: &'a [u8],
     pub(super) tables: Tables<'a>,
@@ -56,9 +58,9 @@ impl NameUse {
 }
 
 impl<'a> Interner<'a> {
-    pub(super) fn new(sections: Sections<'a>, kabi_prefix: &'a [u8]) -> Self {
+    pub(super) fn new(program: &'a Program<'a>, kabi_prefix: &'a [u8]) -> Self {
         Interner {
-            sections,
+            program,
             kabi_prefix,
             tables: Tables::default(),
             seen: SeenTypes::default(),
@@ -90,9 +92,28 @@ impl<'a> Interner<'a> {
             let entry = self.look_up(graph, id, quick, unit, warnings)?;
             self.mentioned.push(entry);
         }
-        self.tables.mentions.push(mentions(unit, &self.mentioned));
+        let foreign = self.foreign_anchors(graph, warnings)?;
+        self.tables.mentions.push(mentions(unit, &self.mentioned, foreign));
         self.newest = self.newest.max(unit);
         Ok(())
+    }
+
+    /// The anchors of named structs, unions and enums that a unit refers to in others.
+    pub(super) fn foreign_anchors(
+        &mut self,
+        graph: &Graph,
+        warnings: &mut Warnings,
+    ) -> Result<Box<[AnchorId]>> {
+        let mut anchors = Vec::with_capacity(graph.foreign.named().len());
+        for &(id, _) in graph.foreign.named() {
+            let node = graph.node(id);
+            if let Some(class) = class_of(node) {
+                let name = self.intern(node.name, NameUse::Identifier, warnings)?;
+                let Tables { types, strings, .. } = &mut self.tables;
+                anchors.push(types.anchor(class, name, Variant::Usual, strings));
+            }
+        }
+        Ok(anchors.into())
     }
 
     /// Ends the worker's life: the counts go into the table.
@@ -211,7 +232,7 @@ impl<'a> Interner<'a> {
     }
 
     fn bytes(&self, name: NameId) -> Result<Cow<'a, [u8]>> {
-        let bytes = name.find(&self.sections).ok_or_else(|| {
+        let bytes = name.find(self.program.files()).ok_or_else(|| {
             Error::input("a name lies outside its string section, or nothing ends it")
                 .hint("the file is damaged")
         })?;

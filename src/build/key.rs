@@ -20,7 +20,7 @@ pub(super) struct Keys {
     pub(super) refs: Vec<Key>,
     /// Nodes that are no anchors, each behind those that it refers to.
     pub(super) order: Vec<NodeId>,
-    /// Nodes that are anchors, in the order of the unit.
+    /// Nodes that are anchors and the unit's own, in the order of the unit.
     pub(super) anchors: Vec<NodeId>,
     state: Vec<State>,
     stack: Vec<NodeId>,
@@ -62,7 +62,9 @@ impl Keys {
                         let id = NodeId(i as u32);
                         self.refs[i] = anchor(id, class);
                         self.state[i] = State::Done;
-                        self.anchors.push(id);
+                        if !node.is_foreign {
+                            self.anchors.push(id);
+                        }
                     }
                 }
             }

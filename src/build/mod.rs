@@ -5,6 +5,7 @@
 //! forgotten; only [`Tables`] grow. Nothing is shared between workers and nothing is locked.
 
 mod annotation;
+mod foreign;
 mod func;
 mod graph;
 mod intern;
@@ -22,12 +23,13 @@ pub use warning::{Warning, Warnings};
 
 use gimli::constants as dw;
 
-use crate::dwarf::{Layouts, Sections, Unit, UnitHeader};
+use crate::dwarf::{Layouts, Program, Unit, UnitHeader};
 use crate::options::Options;
-use crate::table::{First, FuncId, KeyMap, Mentions, Tables};
+use crate::table::{AnchorId, EntryId, First, FuncId, KeyMap, Mentions, Tables};
 use crate::{Error, Result};
 
 use annotation::Annotations;
+use foreign::Neighbours;
 use graph::Graph;
 use intern::Interner;
 use key::Keys;
@@ -36,8 +38,8 @@ use lower::Lower;
 /// What all workers of a run have in common.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The debug sections.
-    pub sections: Sections<'a>,
+    /// The debugging information.
+    pub program: &'a Program<'a>,
     /// What to encode.
     pub options: &'a Options,
     /// How the target passes parameters.
@@ -53,6 +55,7 @@ pub struct Builder<'a> {
     layouts: Layouts,
     /// Which abbreviation table `layouts` is.
     compiled: Option<UnitHeader>,
+    neighbours: Neighbours<'a>,
     graph: Graph,
     annotations: Annotations,
     keys: Keys,
@@ -81,10 +84,11 @@ impl<'a> Builder<'a> {
             context,
             layouts: Layouts::default(),
             compiled: None,
+            neighbours: Neighbours::new(context.program),
             graph: Graph::default(),
             annotations: Annotations::default(),
             keys: Keys::default(),
-            interner: Interner::new(context.sections, &context.options.kabi_prefix),
+            interner: Interner::new(context.program, &context.options.kabi_prefix),
             seen_funcs: KeyMap::default(),
             warnings: Warnings::default(),
             skipped_units: 0,
@@ -95,12 +99,13 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// The unit is damaged, or of a kind that is not supported.
-    pub fn unit(&mut self, header: UnitHeader, number: u32) -> Result<()> {
+    pub fn unit(&mut self, number: u32) -> Result<()> {
+        let header = self.context.program.units()[number as usize];
         self.take_in(header, number).map_err(|e| e.in_unit(header.offset))
     }
 
     fn take_in(&mut self, header: UnitHeader, number: u32) -> Result<()> {
-        let Some(unit) = self.read(header)? else {
+        let Some(unit) = self.read(header, number)? else {
             self.skipped_units += 1;
             return Ok(());
         };
@@ -118,23 +123,21 @@ impl<'a> Builder<'a> {
     }
 
     /// Walks a unit into the graph; `None` if its language is left out.
-    fn read(&mut self, header: UnitHeader) -> Result<Option<Unit<'a>>> {
-        if header.is_type_unit {
-            return Err(Error::input("type units are not supported yet")
-                .in_unit(header.offset)
-                .hint("compile with -fno-debug-types-section"));
-        }
+    fn read(&mut self, header: UnitHeader, number: u32) -> Result<Option<Unit<'a>>> {
+        let program = self.context.program;
         let same_table = |known: &UnitHeader| {
-            known.abbrev_offset == header.abbrev_offset && known.encoding() == header.encoding()
+            known.file == header.file
+                && known.abbrev_offset == header.abbrev_offset
+                && known.encoding() == header.encoding()
         };
         if !self.compiled.as_ref().is_some_and(same_table) {
             self.compiled = None;
             self.layouts
-                .compile(self.context.sections.abbrev, &header)
+                .compile(program.sections(&header).abbrev, &header)
                 .map_err(|e| e.in_unit(header.offset))?;
             self.compiled = Some(header);
         }
-        let unit = Unit::new(&self.context.sections, header, &self.layouts)?;
+        let unit = Unit::new(program, header, &self.layouts)?;
         if unit.root_tag == dw::DW_TAG_skeleton_unit {
             return Err(Error::input("its debugging information lies in a .dwo file")
                 .in_unit(header.offset)
@@ -144,7 +147,7 @@ impl<'a> Builder<'a> {
             return Ok(None);
         }
         let lower = Lower::new(&mut self.graph, &mut self.annotations, &mut self.warnings, &self.context);
-        lower::lower(&unit, &self.layouts, lower)?;
+        lower::lower(&unit, number, &self.layouts, &mut self.neighbours, lower)?;
         Ok(Some(unit))
     }
 
@@ -163,8 +166,8 @@ fn cycle_error(header: UnitHeader, offset: u32) -> Error {
 }
 
 /// What a unit mentions, in the form that tables keep.
-fn mentions(unit: u32, entries: &[crate::table::EntryId]) -> Mentions {
-    Mentions { unit, entries: entries.into() }
+fn mentions(unit: u32, entries: &[EntryId], foreign: Box<[AnchorId]>) -> Mentions {
+    Mentions { unit, entries: entries.into(), foreign }
 }
 
 /// The place of a node's first occurrence.

@@ -16,22 +16,16 @@ use super::graph::{Graph, Link, NodeId, Shape};
 use super::key::{Keys, class_of, node_key};
 use super::{Builder, mentions, place};
 use crate::Result;
-use crate::dwarf::UnitHeader;
-use crate::table::{Anchor, Definition, Entry, First, Key, Level, Refined, Split, Variant};
+use crate::table::{Anchor, Definition, Entry, First, Key, Level, Refined, Site, Split, Variant};
 
 impl<'a> Builder<'a> {
     /// Walks unit number `number` again, with the names in `split` told apart.
     ///
     /// # Errors
     /// As in [`Builder::unit`]; a unit that passed there passes here.
-    pub fn refine(
-        &mut self,
-        header: UnitHeader,
-        number: u32,
-        split: &Split,
-        refined: &mut Refined<'a>,
-    ) -> Result<()> {
-        let Some(unit) = self.read(header)? else { return Ok(()) };
+    pub fn refine(&mut self, number: u32, split: &Split, refined: &mut Refined<'a>) -> Result<()> {
+        let header = self.context.program.units()[number as usize];
+        let Some(unit) = self.read(header, number)? else { return Ok(()) };
         for node in &self.graph.nodes {
             self.interner.intern_names(&self.graph, node, &mut self.warnings)?;
         }
@@ -53,8 +47,8 @@ impl<'a> Builder<'a> {
         self.emit(number, &levels, variant, refined)?;
         self.interner.tags(&self.graph, number, &mut self.warnings)?;
         let features = self.context.options.features;
-        let places = places(&self.graph, &unit, &mut self.warnings);
-        for i in 0..self.graph.funcs.len() {
+        let places = places(&self.graph, &unit, &self.context.machine, &mut self.warnings);
+        for i in 0..self.graph.own_funcs().len() {
             let state = State::new(&self.graph, &self.context.machine, &unit, i, &places, features);
             if let Some(state) = state {
                 state.insert(self, First::new(number, i as u32), variant)?;
@@ -71,7 +65,10 @@ impl<'a> Builder<'a> {
         refined: &mut Refined<'a>,
     ) -> Result<()> {
         let graph = &self.graph;
-        let is_type = |i: &usize| !matches!(graph.nodes[*i].shape, Shape::Void | Shape::Same);
+        let is_type = |i: &usize| {
+            let node = &graph.nodes[*i];
+            !node.is_foreign && !matches!(node.shape, Shape::Void | Shape::Same)
+        };
         refined.forgotten_types.extend((0..graph.nodes.len()).filter(is_type).map(|i| levels.full[i]));
         for tag in &graph.tags {
             let value = self.interner.intern(tag.value, super::intern::NameUse::Text, &mut self.warnings)?;
@@ -80,8 +77,8 @@ impl<'a> Builder<'a> {
             refined.forgotten_types.push(Entry::decl_tag_key(target, hash, tag.component));
         }
         let features = self.context.options.features;
-        let places = places(graph, unit, &mut self.warnings);
-        for i in 0..self.graph.funcs.len() {
+        let places = places(graph, unit, &self.context.machine, &mut self.warnings);
+        for i in 0..self.graph.own_funcs().len() {
             let state = State::new(&self.graph, &self.context.machine, unit, i, &places, features);
             let Some(state) = state else { continue };
             state.intern_names(&mut self.interner, &mut self.warnings)?;
@@ -111,16 +108,18 @@ impl<'a> Builder<'a> {
             if let Some(class) = class_of(node) {
                 let name = interner.name_hash(node.name, super::intern::NameUse::Identifier);
                 refined.definitions.push(Definition {
-                    unit: number,
+                    site: Site { unit: number, offset: node.offset },
                     anchor: Anchor::key_of(class, name, Variant::Usual),
                     plain: levels.plain[id.index()],
                     previous: levels.previous[id.index()],
+                    variant: variant(id),
                     entry,
                 });
                 mentioned.push(entry);
             }
         }
-        interner.tables.mentions.push(mentions(number, &mentioned));
+        let foreign = interner.foreign_anchors(graph, warnings)?;
+        interner.tables.mentions.push(mentions(number, &mentioned, foreign));
         Ok(())
     }
 }
@@ -203,7 +202,12 @@ impl Levels {
                 }
             }
         }
+        let mut foreign = graph.foreign.named().iter().peekable();
         let variant = |(i, node): (usize, &super::graph::Node)| {
+            if let Some((_, place)) = foreign.next_if(|(id, _)| id.index() == i) {
+                let site = Site { unit: place.unit, offset: place.offset };
+                return level.foreign.get(&site).copied().unwrap_or(Variant::Usual);
+            }
             let Some(&usual) = split.usual.get(&self.anchors[i]) else { return Variant::Usual };
             if class_of(node).is_none() {
                 return Variant::Usual;

@@ -31,15 +31,15 @@ impl Builder<'_> {
         variant: &mut impl FnMut(super::graph::NodeId) -> Variant,
     ) -> Result<()> {
         let Builder { graph, interner, warnings, .. } = self;
-        for (i, variable) in graph.variables.iter().enumerate() {
+        for (i, variable) in graph.own_variables().iter().enumerate() {
             let Some(address) = variable.address else { continue };
-            let declared = graph.variable_at(variable.specification).filter(|_| variable.specification != 0);
+            let declared = graph.variable_at(variable.specification);
             let declared = declared.map(|i| &graph.variables[i]);
             let about = declared.unwrap_or(variable);
             let name = if about.name.is_none() { variable.name } else { about.name };
             // An array may be declared without its size.
             let target = variable.target.or(about.target).unwrap_or(Link::VOID);
-            let Some(bytes) = name.find(&unit.sections) else { continue };
+            let Some(bytes) = name.find(unit.program.files()) else { continue };
             if MADE_UP.iter().any(|prefix| bytes.starts_with(prefix)) || !is_identifier(&bytes) {
                 continue;
             }

@@ -5,6 +5,7 @@ use gimli::constants as dw;
 use super::form::{fixed_size, sleb128, string_length, uleb128};
 use super::layout::{Layout, Layouts, NO_SLOT, NameForm, RefForm, Slot, Spec, VARIABLE, ValueForm, WINDOW};
 use super::name::NameId;
+use super::program::NO_FILE;
 use super::unit::{Unit, read_uint};
 use crate::{Error, Result};
 
@@ -21,6 +22,22 @@ pub struct Die<'u, 'a> {
     /// Offset of the first attribute from the start of the unit.
     attributes: u32,
     window: &'u [u8; WINDOW],
+}
+
+/// Where a reference leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A DIE of the same unit, by its offset from the unit's start in bytes; 0 is none.
+    Unit(u32),
+    /// A DIE of another unit, by its offset in the `.debug_info` of a file.
+    Info {
+        /// The number of the file.
+        file: u32,
+        /// Offset in bytes.
+        offset: u64,
+    },
+    /// The type with that signature.
+    Signature(u64),
 }
 
 /// An attribute's value, by the class of its form.
@@ -40,7 +57,7 @@ pub enum Value {
     InfoRef(u64),
     /// A type unit by its signature.
     Signature(u64),
-    /// A DIE or string of a supplementary file.
+    /// A DIE of a supplementary file, by its offset in the `.debug_info` of that.
     Supplementary(u64),
     /// An expression or block: offset from the start of the unit, and length.
     Block(u32, u32),
@@ -147,7 +164,7 @@ impl<'u, 'a> Die<'u, 'a> {
     #[inline(always)]
     pub fn name(&self) -> Result<NameId> {
         match self.layout.name_form {
-            NameForm::Str => Ok(NameId::in_str(self.slot(Slot::Name))),
+            NameForm::Str => Ok(NameId::in_str(self.unit.names, self.slot(Slot::Name))),
             NameForm::None => Ok(NameId::NONE),
             _ => self.odd_name(),
         }
@@ -157,13 +174,14 @@ impl<'u, 'a> Die<'u, 'a> {
         let value = self.slot(Slot::Name);
         match self.layout.name_form {
             NameForm::None => Ok(NameId::NONE),
-            NameForm::Str => Ok(NameId::in_str(value)),
-            NameForm::LineStr => Ok(NameId::in_line_str(value)),
+            NameForm::Str => Ok(NameId::in_str(self.unit.names, value)),
+            NameForm::LineStr => Ok(NameId::in_line_str(self.unit.names, value)),
             NameForm::Inline => {
                 let at = value as usize;
                 let bytes = self.unit.bytes.get(at..self.unit.header.length as usize).unwrap_or_default();
                 let length = string_length(bytes).unwrap_or(0);
-                Ok(NameId::inline_in(bytes, length, self.unit.header.offset + value))
+                let header = &self.unit.header;
+                Ok(NameId::inline_in(bytes, length, header.file, header.offset + value))
             }
             NameForm::Index => self
                 .unit
@@ -173,32 +191,32 @@ impl<'u, 'a> Die<'u, 'a> {
                 let value = self.attribute(dw::DW_AT_name)?;
                 Ok(value.and_then(|v| self.unit.name_of(v)).unwrap_or(NameId::NONE))
             }
-            NameForm::Supplementary => Err(self
-                .error("its name lies in a supplementary file")
-                .hint("files that dwz made are not supported yet; encode the file before dwz")),
+            NameForm::Supplementary => Ok(NameId::in_str(self.supplementary()?, value)),
         }
     }
 
-    /// `DW_AT_type` as an offset from the start of the unit; 0 where there is none.
+    /// `DW_AT_type` of a DIE whose [`type_form`](Layout::type_form) is [`RefForm::Unit`], as an offset from the
+    /// start of the unit.
     ///
     /// # Errors
-    /// It refers to another unit, to a type unit or to a supplementary file.
+    /// It leads out of the unit.
     #[inline(always)]
-    pub fn type_ref(&self) -> Result<u32> {
-        if self.layout.type_form == RefForm::Unit {
-            let target = self.slot(Slot::Type);
-            if target < u64::from(self.unit.header.length) {
-                return Ok(target as u32);
-            }
-            return Err(self.outside(target));
+    pub fn type_in_unit(&self) -> Result<u32> {
+        let target = self.slot(Slot::Type);
+        if target < u64::from(self.unit.header.length) {
+            return Ok(target as u32);
         }
-        self.odd_type_ref()
+        Err(self.outside(target))
     }
 
-    fn odd_type_ref(&self) -> Result<u32> {
+    /// Where `DW_AT_type` leads; `Target::Unit(0)` where there is none.
+    ///
+    /// # Errors
+    /// It leads out of the unit or the file, or into a supplementary file that is not there.
+    pub fn type_target(&self) -> Result<Target> {
         let value = self.slot(Slot::Type);
-        self.local_ref(match self.layout.type_form {
-            RefForm::None => return Ok(0),
+        self.target(match self.layout.type_form {
+            RefForm::None => return Ok(Target::Unit(0)),
             RefForm::Unit => Value::UnitRef(value),
             RefForm::Info => Value::InfoRef(value),
             RefForm::Signature => Value::Signature(value),
@@ -207,29 +225,34 @@ impl<'u, 'a> Die<'u, 'a> {
         })
     }
 
-    /// A reference as an offset from the start of the unit.
+    /// Where a reference leads.
     ///
     /// # Errors
-    /// It refers to another unit, to a type unit or to a supplementary file, or is no reference.
-    pub fn local_ref(&self, value: Value) -> Result<u32> {
-        let length = u64::from(self.unit.header.length);
+    /// As in [`type_target`](Self::type_target); or the value is no reference.
+    pub fn target(&self, value: Value) -> Result<Target> {
+        let header = &self.unit.header;
+        let length = u64::from(header.length);
         match value {
-            Value::UnitRef(target) if target < length => Ok(target as u32),
+            Value::UnitRef(target) if target < length => Ok(Target::Unit(target as u32)),
             Value::UnitRef(target) => Err(self.outside(target)),
-            Value::InfoRef(target) => match target.checked_sub(self.unit.header.offset) {
-                Some(local) if local < length => Ok(local as u32),
+            Value::InfoRef(target) => match target.checked_sub(header.offset) {
+                Some(local) if local < length => Ok(Target::Unit(local as u32)),
                 _ if target >= self.unit.sections.info.len() as u64 => Err(self.outside(target)),
-                _ => Err(self
-                    .error(format!("it refers to DIE {target:#x} of another unit"))
-                    .hint("link-time optimised and dwz files are not supported yet")),
+                _ => Ok(Target::Info { file: header.file, offset: target }),
             },
-            Value::Signature(signature) => Err(self
-                .error(format!("it refers to type unit {signature:#018x}"))
-                .hint("type units are not supported yet; compile with -fno-debug-types-section")),
-            Value::Supplementary(_) => Err(self
-                .error("it refers to a supplementary file")
-                .hint("files that dwz made are not supported yet; encode the file before dwz")),
+            Value::Signature(signature) => Ok(Target::Signature(signature)),
+            Value::Supplementary(offset) => Ok(Target::Info { file: self.supplementary()?, offset }),
             _ => Err(self.error("a reference has a form that is none")),
+        }
+    }
+
+    /// The number of the supplementary file.
+    fn supplementary(&self) -> Result<u32> {
+        match self.unit.sections.supplementary {
+            NO_FILE => Err(self
+                .error("it refers to a supplementary file, and none is known")
+                .hint("name the file that dwz made beside this one with --alt")),
+            file => Ok(file),
         }
     }
 
@@ -291,7 +314,7 @@ impl<'u, 'a> Die<'u, 'a> {
                     let bytes = bytes.ok_or_else(|| cut(self.unit, self.offset))?;
                     at += usize::from(size);
                     let word = if size <= 8 { read_uint(bytes, self.unit.big_endian) } else { 0 };
-                    classify(spec.form, word, spec.implicit)
+                    classify(self.unit, spec.form, word, spec.implicit)
                 }
             };
             visit(spec.at, value);
@@ -358,14 +381,14 @@ impl<'u, 'a> Die<'u, 'a> {
             let bytes = rest.get(..usize::from(size)).ok_or_else(|| cut(unit, self.offset))?;
             *at += usize::from(size);
             let word = if size <= 8 { read_uint(bytes, unit.big_endian) } else { 0 };
-            return Ok(classify(form, word, implicit));
+            return Ok(classify(unit, form, word, implicit));
         }
         let number = |bytes: &[u8]| uleb128(bytes).ok_or_else(|| cut(unit, self.offset));
         let (value, length) = match form {
             dw::DW_FORM_string => {
                 let length = string_length(rest).ok_or_else(|| cut(unit, self.offset))?;
                 let offset = unit.header.offset + *at as u64;
-                (Value::Name(NameId::inline(&rest[..length], offset)), length + 1)
+                (Value::Name(NameId::inline(&rest[..length], unit.header.file, offset)), length + 1)
             }
             dw::DW_FORM_sdata => {
                 let (value, length) = sleb128(rest).ok_or_else(|| cut(unit, self.offset))?;
@@ -403,7 +426,7 @@ impl<'u, 'a> Die<'u, 'a> {
             | dw::DW_FORM_loclistx
             | dw::DW_FORM_rnglistx => {
                 let (value, length) = number(rest)?;
-                (classify(form, value, implicit), length)
+                (classify(unit, form, value, implicit), length)
             }
             _ => return Err(self.error(format!("unknown attribute form {:#x}", form.0))),
         };
@@ -434,7 +457,7 @@ impl<'u, 'a> Die<'u, 'a> {
 
 /// The class of a value of up to eight bytes.
 #[inline]
-fn classify(form: dw::DwForm, word: u64, implicit: i64) -> Value {
+fn classify(unit: &Unit<'_>, form: dw::DwForm, word: u64, implicit: i64) -> Value {
     match form {
         dw::DW_FORM_implicit_const => Value::Constant(implicit as u64),
         dw::DW_FORM_flag_present => Value::Flag(true),
@@ -443,8 +466,12 @@ fn classify(form: dw::DwForm, word: u64, implicit: i64) -> Value {
         dw::DW_FORM_data1 | dw::DW_FORM_data2 | dw::DW_FORM_data4 | dw::DW_FORM_data8 | dw::DW_FORM_udata => {
             Value::Constant(word)
         }
-        dw::DW_FORM_strp => Value::Name(NameId::in_str(word)),
-        dw::DW_FORM_line_strp => Value::Name(NameId::in_line_str(word)),
+        dw::DW_FORM_strp => Value::Name(NameId::in_str(unit.names, word)),
+        dw::DW_FORM_line_strp => Value::Name(NameId::in_line_str(unit.names, word)),
+        dw::DW_FORM_strp_sup | dw::DW_FORM_GNU_strp_alt => match unit.sections.supplementary {
+            NO_FILE => Value::Other,
+            file => Value::Name(NameId::in_str(file, word)),
+        },
         dw::DW_FORM_strx
         | dw::DW_FORM_strx1
         | dw::DW_FORM_strx2
@@ -456,11 +483,7 @@ fn classify(form: dw::DwForm, word: u64, implicit: i64) -> Value {
         }
         dw::DW_FORM_ref_addr => Value::InfoRef(word),
         dw::DW_FORM_ref_sig8 => Value::Signature(word),
-        dw::DW_FORM_ref_sup4
-        | dw::DW_FORM_ref_sup8
-        | dw::DW_FORM_GNU_ref_alt
-        | dw::DW_FORM_strp_sup
-        | dw::DW_FORM_GNU_strp_alt => Value::Supplementary(word),
+        dw::DW_FORM_ref_sup4 | dw::DW_FORM_ref_sup8 | dw::DW_FORM_GNU_ref_alt => Value::Supplementary(word),
         dw::DW_FORM_sec_offset => Value::Offset(word),
         dw::DW_FORM_loclistx => Value::ListIndex(word),
         dw::DW_FORM_addr => Value::Address(word),

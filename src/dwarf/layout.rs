@@ -510,7 +510,8 @@ mod tests {
             version: 5,
             address_size: 8,
             offset_size: 4,
-            is_type_unit: false,
+            file: 0,
+            kind: crate::dwarf::UnitKind::Normal,
         }
     }
 

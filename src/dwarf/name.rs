@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use super::Sections;
 
-/// The identity of a name inside one file: the same id is the same string.
+/// The identity of a name inside one program: the same id is the same string.
 ///
 /// The reverse need not hold, since a string may lie at two places; whoever keeps names compares
 /// their bytes once. Bits 63 and 62 tell the form: 00 none, 01 an offset into `.debug_str`, or with
 /// bit 61 into `.debug_line_str`; 10 up to seven bytes held in the id itself; 11 an offset into
-/// `.debug_info`, where a longer string lies inline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// `.debug_info`, where a longer string lies inline. Offsets take 40 bits; the 20 above them are the number
+/// of the file among those of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct NameId(pub u64);
 
 const FORM: u64 = 0b11 << 62;
@@ -18,38 +19,47 @@ const STR: u64 = 1 << 62;
 const LINE: u64 = 1 << 61;
 const SHORT: u64 = 1 << 63;
 const INLINE: u64 = 0b11 << 62;
-const OFFSET: u64 = (1 << 61) - 1;
+const OFFSET: u64 = (1 << FILE_SHIFT) - 1;
+const FILE_SHIFT: u32 = 40;
+
+/// How many files a name can tell apart.
+pub(crate) const MAX_FILES: usize = 1 << 20;
 
 impl NameId {
     /// No name.
     pub const NONE: NameId = NameId(0);
 
-    /// The string at `offset` bytes into `.debug_str`.
-    #[inline]
-    pub fn in_str(offset: u64) -> Self {
-        NameId(STR | offset & OFFSET)
+    /// The string at `offset` bytes into the `.debug_str` of a file.
+    #[inline(always)]
+    pub fn in_str(file: u32, offset: u64) -> Self {
+        NameId(STR | u64::from(file) << FILE_SHIFT | offset & OFFSET)
     }
 
-    /// The string at `offset` bytes into `.debug_line_str`.
+    /// The string at `offset` bytes into the `.debug_line_str` of a file.
     #[inline]
-    pub fn in_line_str(offset: u64) -> Self {
-        NameId(STR | LINE | offset & OFFSET)
+    pub fn in_line_str(file: u32, offset: u64) -> Self {
+        NameId(STR | LINE | u64::from(file) << FILE_SHIFT | offset & OFFSET)
     }
 
-    /// The string `bytes` that lies `offset` bytes into `.debug_info`.
+    /// The string `bytes` that lies `offset` bytes into the `.debug_info` of a file.
     #[inline]
-    pub fn inline(bytes: &[u8], offset: u64) -> Self {
-        Self::inline_in(bytes, bytes.len(), offset)
+    pub fn inline(bytes: &[u8], file: u32, offset: u64) -> Self {
+        Self::inline_in(bytes, bytes.len(), file, offset)
+    }
+
+    /// A string of up to seven bytes that lies nowhere.
+    pub fn made_up(bytes: &[u8]) -> Self {
+        Self::inline(bytes.get(..7).unwrap_or(bytes), 0, 0)
     }
 
     /// The string of `length` bytes that `bytes` begins with.
     #[inline]
-    pub(crate) fn inline_in(bytes: &[u8], length: usize, offset: u64) -> Self {
+    pub(crate) fn inline_in(bytes: &[u8], length: usize, file: u32, offset: u64) -> Self {
         if length == 0 {
             return NameId::NONE;
         }
         if length > 7 {
-            return NameId(INLINE | offset & OFFSET);
+            return NameId(INLINE | u64::from(file) << FILE_SHIFT | offset & OFFSET);
         }
         let word = match bytes.first_chunk::<8>() {
             Some(&word) => u64::from_le_bytes(word),
@@ -65,27 +75,31 @@ impl NameId {
     }
 
     /// The bytes of the name, borrowed where they lie in a section; `None` as in [`bytes`](Self::bytes).
-    pub fn find<'a>(self, sections: &Sections<'a>) -> Option<Cow<'a, [u8]>> {
+    pub fn find<'a>(self, files: &[Sections<'a>]) -> Option<Cow<'a, [u8]>> {
         if self.0 & FORM == SHORT {
-            return self.bytes(sections, &mut [0; 8]).map(|bytes| Cow::Owned(bytes.to_vec()));
+            return self.bytes(files, &mut [0; 8]).map(|bytes| Cow::Owned(bytes.to_vec()));
         }
-        self.in_section(sections).map(Cow::Borrowed)
+        self.in_section(files).map(Cow::Borrowed)
     }
 
     /// The bytes of the name, without the NUL; `None` where the offset is outside its section or
     /// no NUL ends the string.
-    pub fn bytes<'b>(self, sections: &Sections<'b>, short: &'b mut [u8; 8]) -> Option<&'b [u8]> {
+    pub fn bytes<'b>(self, files: &[Sections<'b>], short: &'b mut [u8; 8]) -> Option<&'b [u8]> {
         if self.0 & FORM != SHORT {
-            return self.in_section(sections);
+            return self.in_section(files);
         }
         *short = (self.0 & !FORM).to_le_bytes();
         let length = short.iter().position(|&b| b == 0).unwrap_or(8);
         Some(&short[..length])
     }
 
-    fn in_section<'a>(self, sections: &Sections<'a>) -> Option<&'a [u8]> {
+    fn in_section<'a>(self, files: &[Sections<'a>]) -> Option<&'a [u8]> {
+        if self.is_none() {
+            return Some(b"");
+        }
+        let file = (self.0 >> FILE_SHIFT) as usize % MAX_FILES;
+        let sections = files.get(file)?;
         let section = match self.0 & FORM {
-            0 => return Some(b""),
             INLINE => sections.info,
             _ if self.0 & LINE != 0 => sections.line_str,
             _ => sections.str,
@@ -112,37 +126,33 @@ mod tests {
     use gimli::RunTimeEndian;
 
     fn sections<'a>(str: &'a [u8], line_str: &'a [u8], info: &'a [u8]) -> Sections<'a> {
-        let none = &[];
-        Sections {
-            info,
-            abbrev: none,
-            str,
-            line_str,
-            str_offsets: none,
-            addr: none,
-            loc: none,
-            loclists: none,
-            endian: RunTimeEndian::Little,
-        }
+        Sections { info, str, line_str, ..Sections::empty(RunTimeEndian::Little) }
     }
 
     #[test]
     fn each_form_finds_its_string() {
-        let s = sections(b"zero\0one\0", b"line\0", b"....a long inline name\0");
+        let s = [
+            sections(b"zero\0one\0", b"line\0", b"....a long inline name\0"),
+            sections(b"other\0", b"", b"the other long name\0"),
+        ];
         let get = |id: NameId| id.bytes(&s, &mut [0; 8]).map(<[u8]>::to_vec);
-        assert_eq!(get(NameId::in_str(5)).as_deref(), Some(&b"one"[..]));
-        assert_eq!(get(NameId::in_str(0)).as_deref(), Some(&b"zero"[..]));
-        assert_eq!(get(NameId::in_line_str(0)).as_deref(), Some(&b"line"[..]));
-        assert_eq!(get(NameId::inline(b"abcdefg", 9)).as_deref(), Some(&b"abcdefg"[..]));
-        let long = NameId::inline(b"a long inline name", 4);
+        assert_eq!(get(NameId::in_str(0, 5)).as_deref(), Some(&b"one"[..]));
+        assert_eq!(get(NameId::in_str(0, 0)).as_deref(), Some(&b"zero"[..]));
+        assert_eq!(get(NameId::in_str(1, 0)).as_deref(), Some(&b"other"[..]));
+        assert_eq!(get(NameId::in_line_str(0, 0)).as_deref(), Some(&b"line"[..]));
+        assert_eq!(get(NameId::inline(b"abcdefg", 0, 9)).as_deref(), Some(&b"abcdefg"[..]));
+        let long = NameId::inline(b"a long inline name", 0, 4);
         assert_eq!(get(long).as_deref(), Some(&b"a long inline name"[..]));
-        assert_eq!(get(NameId::in_str(9)), None);
-        assert!(NameId::inline(b"", 7).is_none());
+        let other = NameId::inline(b"the other long name", 1, 0);
+        assert_eq!(get(other).as_deref(), Some(&b"the other long name"[..]));
+        assert_eq!(get(NameId::in_str(0, 9)), None);
+        assert_eq!(get(NameId::in_str(2, 0)), None);
+        assert!(NameId::inline(b"", 0, 7).is_none());
     }
 
     #[test]
     fn an_unterminated_string_is_none() {
-        let s = sections(b"abc", b"", b"");
-        assert_eq!(NameId::in_str(0).bytes(&s, &mut [0; 8]), None);
+        let s = [sections(b"abc", b"", b"")];
+        assert_eq!(NameId::in_str(0, 0).bytes(&s, &mut [0; 8]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Units: the list of their headers, and one of them made ready for the walk.
+//! Units: the headers of all, and one of them made ready for the walk.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,31 @@ use gimli::{EndianSlice, RunTimeEndian};
 use super::form::Encoding;
 use super::layout::{Layouts, WINDOW};
 use super::name::NameId;
+use super::program::Program;
 use super::{Die, Sections, Value};
 use crate::{Error, Result};
 
-/// The header of one unit of `.debug_info`.
+/// What a unit holds (DWARF 5, section 7.5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitKind {
+    /// What a compiler made of one source, or a part of that which several share.
+    Normal,
+    /// One type, to which others refer by signature.
+    Type {
+        /// Its signature.
+        signature: u64,
+        /// Offset of its DIE from the start of the unit, in bytes.
+        offset: u32,
+    },
+    /// Only the name of the file that holds the rest: split DWARF.
+    Skeleton,
+}
+
+/// The header of one unit.
 #[derive(Debug, Clone, Copy)]
 pub struct UnitHeader {
+    /// The number of the file that it lies in.
+    pub file: u32,
     /// Offset of the header in `.debug_info`, in bytes.
     pub offset: u64,
     /// Bytes of the whole unit, header included.
@@ -28,9 +47,13 @@ pub struct UnitHeader {
     pub address_size: u8,
     /// Bytes of a section offset, 4 or 8.
     pub offset_size: u8,
-    /// A type unit, whose types others refer to by signature.
-    pub is_type_unit: bool,
+    /// What it holds.
+    pub kind: UnitKind,
 }
+
+/// Bytes of a unit that are too many. The largest of a kernel has some hundred thousand; the bits above serve
+/// to tell references apart.
+const MAX_UNIT: u32 = 1 << 30;
 
 impl UnitHeader {
     pub(crate) fn encoding(&self) -> Encoding {
@@ -38,36 +61,44 @@ impl UnitHeader {
     }
 }
 
-/// The headers of all units, in file order. The place in this list is the unit's number.
-///
-/// # Errors
-/// A header is cut, of an unknown version, or says that its unit is longer than the section.
-pub fn list_units(sections: &Sections<'_>) -> Result<Vec<UnitHeader>> {
-    let info = gimli::DebugInfo::new(sections.info, sections.endian);
-    let mut units = Vec::new();
-    let mut iter = info.units();
+/// Adds the headers of the units of file number `file`, in file order, that `next` reads one after another.
+pub(super) fn list_units<R: gimli::Reader<Offset = usize>>(
+    file: u32,
+    units: &mut Vec<UnitHeader>,
+    mut next: impl FnMut() -> gimli::Result<Option<gimli::UnitHeader<R>>>,
+) -> Result<()> {
     let mut at = 0u64;
     loop {
-        let header = match iter.next() {
+        let header = match next() {
             Ok(Some(header)) => header,
-            Ok(None) => return Ok(units),
+            Ok(None) => return Ok(()),
             Err(error) => {
                 return Err(Error::input(format!("unit header: {error}"))
                     .in_unit(at)
                     .hint("DWARF 2 to 5 is understood; otherwise the file is damaged"));
             }
         };
-        let offset = header.debug_info_offset().map_or(at, |o| o.0 as u64);
+        let offset = header.offset().0 as u64;
         let length = header.length_including_self();
-        let too_long = || Error::input("a unit of 2 GiB or more is not supported").in_unit(offset);
-        let length = u32::try_from(length).ok().filter(|&l| l < 1 << 31).ok_or_else(too_long)?;
+        let too_long = || Error::input("a unit of 1 GiB or more is not supported").in_unit(offset);
+        let length = u32::try_from(length).ok().filter(|&l| l < MAX_UNIT).ok_or_else(too_long)?;
         at = offset + u64::from(length);
         let encoding = header.encoding();
         if !matches!(encoding.address_size, 1 | 2 | 4 | 8) {
             let message = format!("an address of {} bytes", encoding.address_size);
             return Err(Error::input(message).in_unit(offset));
         }
+        let kind = match header.type_() {
+            gimli::UnitType::Type { type_signature, type_offset }
+            | gimli::UnitType::SplitType { type_signature, type_offset } => UnitKind::Type {
+                signature: type_signature.0,
+                offset: u32::try_from(type_offset.0).unwrap_or(u32::MAX),
+            },
+            gimli::UnitType::Skeleton(_) => UnitKind::Skeleton,
+            _ => UnitKind::Normal,
+        };
         units.push(UnitHeader {
+            file,
             offset,
             length,
             header_length: header.header_size() as u32,
@@ -75,7 +106,7 @@ pub fn list_units(sections: &Sections<'_>) -> Result<Vec<UnitHeader>> {
             version: encoding.version,
             address_size: encoding.address_size,
             offset_size: encoding.format.word_size(),
-            is_type_unit: matches!(header.type_(), gimli::UnitType::Type { .. }),
+            kind,
         });
     }
 }
@@ -85,8 +116,12 @@ pub fn list_units(sections: &Sections<'_>) -> Result<Vec<UnitHeader>> {
 pub struct Unit<'a> {
     /// Its header.
     pub header: UnitHeader,
+    /// The files that its names lie in.
+    pub program: &'a Program<'a>,
     /// The sections it lies in.
-    pub sections: Sections<'a>,
+    pub sections: &'a Sections<'a>,
+    /// The number of the file whose strings its offsets mean.
+    pub(crate) names: u32,
     /// From the unit's first byte to a window of bytes after its last one, at least.
     pub(crate) bytes: Cow<'a, [u8]>,
     pub(crate) big_endian: bool,
@@ -106,7 +141,8 @@ impl<'a> Unit<'a> {
     ///
     /// # Errors
     /// The root DIE is cut or has no declared abbreviation.
-    pub fn new(sections: &Sections<'a>, header: UnitHeader, layouts: &Layouts) -> Result<Self> {
+    pub fn new(program: &'a Program<'a>, header: UnitHeader, layouts: &Layouts) -> Result<Self> {
+        let sections = program.sections(&header);
         let start = usize::try_from(header.offset).unwrap_or(usize::MAX);
         let outside = || Error::input("the unit lies outside .debug_info").in_unit(header.offset);
         let rest = sections.info.get(start..).ok_or_else(outside)?;
@@ -123,7 +159,9 @@ impl<'a> Unit<'a> {
         };
         let mut unit = Unit {
             header,
-            sections: *sections,
+            program,
+            sections,
+            names: sections.names_of.unwrap_or(header.file),
             bytes,
             big_endian: sections.endian == RunTimeEndian::Big,
             language: 0,
@@ -161,7 +199,7 @@ impl<'a> Unit<'a> {
         self.root_tag = tag;
         let producer = producer.and_then(|p| self.name_of(p));
         let mut short = [0; 8];
-        let producer = producer.and_then(|p| p.bytes(&self.sections, &mut short)).unwrap_or_default();
+        let producer = producer.and_then(|p| p.bytes(self.program.files(), &mut short)).unwrap_or_default();
         self.is_clang = producer.windows(5).any(|w| w == b"clang");
         Ok(())
     }
@@ -180,7 +218,8 @@ impl<'a> Unit<'a> {
     pub(crate) fn indexed_name(&self, index: u64) -> Option<NameId> {
         let size = u64::from(self.header.offset_size);
         let at = index.checked_mul(size)?.checked_add(self.str_offsets_base)?;
-        self.read_word(self.sections.str_offsets, at, self.header.offset_size).map(NameId::in_str)
+        self.read_word(self.sections.str_offsets, at, self.header.offset_size)
+            .map(|offset| NameId::in_str(self.names, offset))
     }
 
     /// Entry `index` of the unit's part of `.debug_addr`.

@@ -19,6 +19,30 @@ pub trait Visitor {
     fn leave(&mut self) -> Result<()>;
 }
 
+/// Shows the DIE at `offset` bytes into the unit to `look`. `None` if there only a list of siblings ends.
+///
+/// # Errors
+/// The DIE is damaged, or `look` says so.
+pub fn with_die<T>(
+    unit: &Unit<'_>,
+    layouts: &Layouts,
+    offset: u32,
+    look: impl FnOnce(&Die<'_, '_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut scratch = [0; WINDOW];
+    let Some(abbreviation) = Die::abbreviation(unit, layouts, offset)? else { return Ok(None) };
+    let (window, _) = Die::window(unit, layouts, offset, abbreviation, &mut scratch)?;
+    look(&Die::new(unit, layouts, offset, abbreviation, window)).map(Some)
+}
+
+/// Walks over the DIE at `offset` bytes into the unit and all that is below it, as [`walk`] does.
+///
+/// # Errors
+/// A DIE is damaged, or the visitor says so.
+pub fn walk_tree<V: Visitor>(unit: &Unit<'_>, layouts: &Layouts, offset: u32, visitor: &mut V) -> Result<()> {
+    walk_from::<V, true>(unit, layouts, offset, visitor)
+}
+
 /// Walks over all DIEs of `unit` but the children of call sites and of inlined subroutines, which hold no
 /// types; where no sibling is told, over those as well.
 ///
@@ -28,18 +52,33 @@ pub trait Visitor {
 /// # Errors
 /// A DIE is damaged, or the visitor says so.
 pub fn walk<V: Visitor>(unit: &Unit<'_>, layouts: &Layouts, visitor: &mut V) -> Result<()> {
-    let mut offset = unit.header.header_length;
+    walk_from::<V, false>(unit, layouts, unit.header.header_length, visitor)
+}
+
+#[inline(always)]
+fn walk_from<V: Visitor, const ONE_TREE: bool>(
+    unit: &Unit<'_>,
+    layouts: &Layouts,
+    start: u32,
+    visitor: &mut V,
+) -> Result<()> {
+    let mut offset = start;
     let mut depth = 0u32;
     let mut scratch = [0; WINDOW];
     while offset < unit.header.length {
         let Some(abbreviation) = Die::abbreviation(unit, layouts, offset)? else {
             offset += 1;
-            if depth == 0 {
+            if depth == 0 && !ONE_TREE {
                 // Zeros behind the root's last child only pad the unit.
                 continue;
             }
-            depth -= 1;
-            visitor.leave()?;
+            if depth > 0 {
+                depth -= 1;
+                visitor.leave()?;
+            }
+            if ONE_TREE && depth == 0 {
+                return Ok(());
+            }
             continue;
         };
         // Made in its place from values in registers: a DIE that is copied stalls the loop.
@@ -57,6 +96,8 @@ pub fn walk<V: Visitor>(unit: &Unit<'_>, layouts: &Layouts, visitor: &mut V) -> 
         visitor.enter(&die)?;
         if die.layout.has_children {
             depth += 1;
+        } else if ONE_TREE && depth == 0 {
+            return Ok(());
         }
     }
     while depth > 0 {

@@ -119,9 +119,9 @@ impl<'b> Base<'b> {
         self.names.get(&anchor).copied().unwrap_or_default()
     }
 
-    /// The key of the usual anchor of a named struct, union or enum or its declaration.
-    pub(super) fn anchor(&self, id: TypeId) -> Option<Key> {
-        self.btf().ty(id).and_then(|ty| anchor_of(&ty)).map(|(anchor, _)| anchor)
+    /// The key of the usual anchor of a named struct, union or enum, and whether the type only declares it.
+    pub(super) fn anchor(&self, id: TypeId) -> Option<(Key, bool)> {
+        self.btf().ty(id).and_then(|ty| anchor_of(&ty))
     }
 }
 

@@ -11,7 +11,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::table::{Anchor, Entry, EntryId, Key, KeyMap, Level, Refined, Split, Tables, Variant};
+use crate::table::{
+    Anchor, AnchorId, Entry, EntryId, Key, KeyMap, Level, Mentions, Refined, Site, Split, Tables, Variant,
+};
 
 /// Rounds after which the result stands as it is, and the report says so. Kernels need some ten; a round
 /// splits names or deepens a level.
@@ -79,6 +81,12 @@ impl Exact {
             self.find_units(tables);
             return !self.units.is_empty() && self.rounds < MAX_ROUNDS;
         }
+        let foreign = foreign(&self.split, refined);
+        if let Some(level) = self.split.levels.last_mut().filter(|level| level.foreign != foreign) {
+            // Whoever refers to them from other units took them for the usual ones.
+            level.foreign = foreign;
+            return self.rounds < MAX_ROUNDS;
+        }
         let bound = binder.bind(&self.completed, &self.split);
         let binds = !bound.is_empty();
         if let Some(level) = self.split.levels.last_mut() {
@@ -120,7 +128,11 @@ impl Exact {
             })
             .collect();
         let is_odd = |id: &EntryId| odd[id.0 as usize];
-        let units = tables.mentions.iter().filter(|m| m.entries.iter().any(is_odd)).map(|m| m.unit);
+        // Which definition a unit means that lies in another is known only there.
+        let is_split =
+            |id: &AnchorId| self.split.usual.contains_key(&tables.types.anchors()[id.0 as usize].key);
+        let odd = |m: &&Mentions| m.entries.iter().any(is_odd) || m.foreign.iter().any(is_split);
+        let units = tables.mentions.iter().filter(odd).map(|m| m.unit);
         self.units.extend(units);
     }
 
@@ -247,6 +259,13 @@ struct Binder<'b, 'a> {
     refined: &'b [Refined<'a>],
 }
 
+/// The definitions and declarations of split names that are not the usual ones, by place.
+fn foreign(split: &Split, refined: &[Refined<'_>]) -> HashMap<Site, Variant> {
+    let definitions = refined.iter().flat_map(|refined| &refined.definitions);
+    let odd = definitions.filter(|d| d.variant != Variant::Usual && split.usual.contains_key(&d.anchor));
+    odd.map(|d| (d.site, d.variant)).collect()
+}
+
 type Bound = HashMap<(u32, Key), Option<Key>>;
 
 impl<'a> Binder<'_, 'a> {
@@ -293,7 +312,7 @@ impl<'a> Binder<'_, 'a> {
                 if let Some(complete) = completed.get(&entry.key)
                     && let Some((other, complete)) = self.find(*complete)
                 {
-                    let (unit, tables) = (definition.unit, &refined.tables);
+                    let (unit, tables) = (definition.site.unit, &refined.tables);
                     compare(tables, other, (definition.entry, complete), |p, q| {
                         if p.variant == Variant::Declared {
                             note(unit, tables, split, p, q.variant, &mut bound);

@@ -8,8 +8,10 @@
 //! first; a pair of which one thing referred to contradicts is taken back, and then all that rely on it.
 //! Everything else is made of those, bottom-up.
 //!
-//! The base is never changed. So a declaration of the table stands for a definition of the base, but what the
-//! base only declares stands for no definition of the table.
+//! The base is never changed. A declaration of the table becomes the definition that the base has. What only the
+//! table defines is its own, but where types of the base refer to a declaration of it, they are equal all the
+//! same: else a module that defines one such struct would have to repeat `struct net_device` and half of the
+//! kernel, and none of its functions would take the `struct net_device` of everybody else.
 
 use std::collections::hash_map;
 
@@ -77,6 +79,8 @@ struct Module<'m, 'a> {
     resolution: &'m Resolution,
     /// By entry; that of void for what is not written.
     labels: Vec<Key>,
+    /// How many definitions there are of a name.
+    definitions: KeyMap<u32>,
 }
 
 impl<'m, 'a> Module<'m, 'a> {
@@ -86,8 +90,12 @@ impl<'m, 'a> Module<'m, 'a> {
         order: &[EntryId],
         features: Features,
     ) -> Self {
-        let mut module = Module { tables, resolution, labels: vec![Key::VOID; tables.types.len()] };
+        let labels = vec![Key::VOID; tables.types.len()];
+        let mut module = Module { tables, resolution, labels, definitions: KeyMap::default() };
         for &id in order {
+            if let Some(anchor) = module.defines(id) {
+                *module.definitions.entry(anchor).or_default() += 1;
+            }
             let label = module.label_of(id, features.contains(Features::ENUM64));
             if let Some(place) = module.labels.get_mut(id.0 as usize) {
                 *place = label;
@@ -133,6 +141,12 @@ impl<'m, 'a> Module<'m, 'a> {
     fn is_definition(&self, id: EntryId) -> bool {
         let entry = self.tables.types.get(id);
         entry.anchor_class().is_some() && !entry.is_declaration()
+    }
+
+    /// The key of the usual anchor of a definition's name; `None` for everything else.
+    fn defines(&self, id: EntryId) -> Option<Key> {
+        let entry = self.tables.types.get(id);
+        anchor_of(self.tables, entry).filter(|_| !entry.is_declaration())
     }
 
     /// The key of the usual anchor of a declaration's name; `None` for everything else.
@@ -268,7 +282,12 @@ impl<'p, 'm, 'a> Pairs<'p, 'm, 'a> {
     /// True if a pair agrees by itself; then the pairs that it relies on have become edges.
     fn agree(&mut self, entry: EntryId, id: TypeId) -> bool {
         if let Some(anchor) = self.module.declares(entry) {
-            return self.base.anchor(id) == Some(anchor);
+            return self.base.anchor(id).is_some_and(|(other, _)| other == anchor);
+        }
+        if let Some((anchor, true)) = self.base.anchor(id) {
+            // Of several definitions, nobody knows which one is declared.
+            let is_only = self.module.definitions.get(&anchor) == Some(&1);
+            return is_only && self.module.defines(entry) == Some(anchor);
         }
         let label = self.module.label(entry);
         if label == Key::VOID || label != self.base.label(id) {
@@ -334,7 +353,10 @@ impl<'p, 'm, 'a> Pairs<'p, 'm, 'a> {
     /// By entry, the lowest id that is left for a definition.
     fn definitions(&self) -> Vec<Option<TypeId>> {
         let mut ids: Vec<Option<TypeId>> = vec![None; self.module.tables.types.len()];
-        for pair in self.pairs.iter().filter(|p| !p.refuted && self.module.is_definition(p.entry)) {
+        let is_definition = |pair: &Pair| {
+            self.module.is_definition(pair.entry) && self.base.label(pair.id) == self.module.label(pair.entry)
+        };
+        for pair in self.pairs.iter().filter(|p| !p.refuted && is_definition(p)) {
             let best = &mut ids[pair.entry.0 as usize];
             *best = Some(best.map_or(pair.id, |id| id.min(pair.id)));
         }

@@ -16,7 +16,7 @@ pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
 pub use key::{Key, KeyHasher, KeyIdentity, KeyMap, hash_bytes};
 pub use split::{Definition, Level, Refined, Split};
 pub use strings::{StrId, Strings};
-pub use types::{Anchor, AnchorClass, Entry, EntryId, Part, Ref, TypeTable, Variant};
+pub use types::{Anchor, AnchorClass, AnchorId, Entry, EntryId, Part, Ref, TypeTable, Variant};
 pub use variable::Variable;
 
 /// Where something was met first: the number of its unit, then its place in the unit.
@@ -36,6 +36,15 @@ impl First {
     pub fn unit(self) -> u32 {
         (self.0 >> 32) as u32
     }
+}
+
+/// Where something lies: the number of its unit, and its offset in the unit in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Site {
+    /// The number of the unit.
+    pub unit: u32,
+    /// Offset from the start of the unit, in bytes.
+    pub offset: u32,
 }
 
 /// Everything that a worker found.
@@ -62,6 +71,8 @@ pub struct Mentions {
     pub unit: u32,
     /// The entries, in the order of the unit.
     pub entries: Box<[EntryId]>,
+    /// The names that it refers to in other units.
+    pub foreign: Box<[AnchorId]>,
 }
 
 impl<'a> Tables<'a> {
@@ -72,9 +83,8 @@ impl<'a> Tables<'a> {
         self.funcs.join(other.funcs, &strings, &entries);
         self.variables.extend(other.variables.into_iter().map(|v| v.renumber(&strings, &entries)));
         self.mentions.extend(other.mentions.into_iter().map(|mut mentions| {
-            for entry in &mut mentions.entries {
-                *entry = entries.entry(*entry);
-            }
+            mentions.entries.iter_mut().for_each(|entry| *entry = entries.entry(*entry));
+            mentions.foreign.iter_mut().for_each(|anchor| *anchor = entries.anchor(*anchor));
             mentions
         }));
     }

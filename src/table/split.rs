@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{EntryId, Key, KeyMap, Tables};
+use super::{EntryId, Key, KeyMap, Site, Tables, Variant};
 
 /// The names that have several definitions, as known at one level.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,9 @@ pub struct Level {
     /// Names that a unit only declares, and which definition it means all the same: one of its structs
     /// says so. By the number of the unit and the key of the name's usual anchor.
     pub bound: HashMap<(u32, Key), Key>,
+    /// Which definition something with a split name is, for those who refer to it from another unit. What is
+    /// not in here is the usual one.
+    pub foreign: HashMap<Site, Variant>,
 }
 
 /// What units that were walked again say.
@@ -39,14 +42,16 @@ pub struct Refined<'a> {
 /// A definition or declaration in a unit that was walked again.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
-    /// The number of the unit.
-    pub unit: u32,
+    /// Where it lies.
+    pub site: Site,
     /// The key of its name's usual anchor.
     pub anchor: Key,
     /// Its key at level 0.
     pub plain: Key,
     /// Its key one level earlier, by which others refer to it.
     pub previous: Key,
+    /// Which definition of its name it was taken for.
+    pub variant: Variant,
     /// Its entry in the refined tables.
     pub entry: EntryId,
 }

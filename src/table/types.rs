@@ -180,11 +180,16 @@ impl Renumbering {
         self.entries[old.0 as usize]
     }
 
+    /// The new number of an anchor.
+    pub fn anchor(&self, old: AnchorId) -> AnchorId {
+        self.anchors[old.0 as usize]
+    }
+
     /// The same reference in the new numbering.
     pub fn reference(&self, old: Ref) -> Ref {
         match (old.as_entry(), old.as_anchor()) {
             (Some(entry), _) => Ref::entry(self.entry(entry)),
-            (_, Some(anchor)) => Ref::anchor(self.anchors[anchor.0 as usize]),
+            (_, Some(anchor)) => Ref::anchor(self.anchor(anchor)),
             _ => Ref::VOID,
         }
     }

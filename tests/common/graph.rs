@@ -7,8 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use btfgen::Image;
 use btfgen::btf::{Btf, Kind, TypeId};
+use btfgen::{DebugSections, Image};
 use gimli::constants as dw;
 use gimli::{AttributeValue, DebugAbbrev, DebugInfo, EndianSlice, RunTimeEndian};
 
@@ -55,7 +55,9 @@ fn number(value: &AttributeValue<Slice<'_>>) -> Option<u64> {
 impl Dies {
     fn read(path: &Path) -> Dies {
         let image = Image::open(path).unwrap();
-        let sections = super::dwarf::sections(&image);
+        let sections = DebugSections::read(&image).unwrap();
+        let program = sections.program().unwrap();
+        let sections = &program.files()[0];
         let endian = sections.endian;
         let slice = |bytes| EndianSlice::new(bytes, endian);
         let dwarf = gimli::Dwarf {
@@ -155,6 +157,21 @@ impl Dies {
         die.children.iter().map(|&c| self.get(c)).filter(|c| c.tag == Some(tag)).collect()
     }
 
+    /// References that lead past the end or the beginning of their unit.
+    fn between_units(&self) -> usize {
+        let root = |mut offset: usize| {
+            while let Some(parent) = self.0.get(&offset).and_then(|die| die.parent) {
+                offset = parent;
+            }
+            offset
+        };
+        let leaves = |&(&offset, die): &(&usize, &Die)| {
+            let targets = [die.specification, die.origin, Some(die.ty).filter(|&ty| ty != 0)];
+            targets.into_iter().flatten().any(|target| root(target) != root(offset))
+        };
+        self.0.iter().filter(leaves).count()
+    }
+
     /// Past what BTF has no word for.
     fn skip(&self, mut offset: usize) -> usize {
         for _ in 0..100 {
@@ -173,6 +190,8 @@ impl Dies {
 pub struct Compared {
     pub roots: usize,
     pub pairs: usize,
+    /// References from one unit into another.
+    pub between_units: usize,
 }
 
 /// Compares what the variables and functions of `path` lead to with what those of the BTF lead to.
@@ -183,7 +202,7 @@ pub fn compare(path: &Path, bytes: &[u8]) -> Compared {
     let dies = Dies::read(path);
     let btf = Btf::parse(bytes).unwrap();
     let mut check = Check { dies: &dies, btf: &btf, seen: HashSet::new(), todo: Vec::new() };
-    let mut compared = Compared::default();
+    let mut compared = Compared { between_units: dies.between_units(), ..Compared::default() };
     for (kind, tag) in [(Kind::Var, dw::DW_TAG_variable), (Kind::Func, dw::DW_TAG_subprogram)] {
         let mut ours: HashMap<String, Vec<TypeId>> = HashMap::new();
         for ty in btf.types().filter(|t| t.kind() == kind) {

@@ -14,14 +14,20 @@ pub fn gcc() -> Option<PathBuf> {
 /// Builds a program of these units, which need no library.
 #[track_caller]
 pub fn link<S: AsRef<str>>(gcc: &Path, units: &[S], out: &Path) {
+    link_with(gcc, &["-static"], units, out);
+}
+
+/// Builds a program of these units with these flags.
+#[track_caller]
+pub fn link_with<S: AsRef<str>>(compiler: &Path, flags: &[&str], units: &[S], out: &Path) {
     let mut files = Vec::new();
     for (i, source) in units.iter().enumerate() {
         files.push(out.with_extension(format!("{i}.c")));
         std::fs::write(&files[i], source.as_ref()).unwrap();
     }
-    let mut command = Command::new(gcc);
-    command.args(["-g", "-w", "-ffreestanding", "-nostdlib", "-static", "-Wl,-e,0", "-Wl,--build-id=none"]);
-    assert!(command.args(&files).arg("-o").arg(out).status().unwrap().success());
+    let mut command = Command::new(compiler);
+    command.args(["-g", "-w", "-ffreestanding", "-nostdlib", "-Wl,-e,0", "-Wl,--build-id=none"]);
+    assert!(command.args(flags).args(&files).arg("-o").arg(out).status().unwrap().success());
 }
 
 /// Units in C that declare and define structs of `names` names in a few ways, at random.
@@ -42,7 +48,8 @@ pub fn random_units(random: &mut Random, names: usize) -> Vec<String> {
             if random.below(4) == 0 {
                 continue;
             }
-            let _ = writeln!(source, "struct s{name} {{");
+            // Equal definitions stand in the same place, so that linkers which unite types may do so.
+            let _ = writeln!(source, "#line {} \"types.h\"\nstruct s{name} {{", 100 * (name + 1));
             for member in 0..1 + random.below(3) {
                 let other = random.below(names);
                 let aligned = if random.below(6) == 0 { " __attribute__((aligned(32)))" } else { "" };

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use btfgen::btf::{Btf, Kind, Type, TypeId};
 
@@ -18,6 +19,46 @@ pub fn render(btf: &Btf<'_>) -> Types {
         *types.entry(body).or_default() += 1;
     }
     types
+}
+
+/// As [`render`], with a digest of all that the type leads to: of two definitions of a name, a reference
+/// means one.
+pub fn render_deep(btf: &Btf<'_>) -> Types {
+    // Types that differ do so within as many steps.
+    const STEPS: usize = 16;
+    let mut renderer = Renderer { btf, known: HashMap::new() };
+    let bodies: Vec<_> = btf.types().map(|ty| (ty.id(), renderer.body(ty, 0), references(&ty))).collect();
+    let digest = |of: &dyn Fn(&mut DefaultHasher)| {
+        let mut hasher = DefaultHasher::new();
+        of(&mut hasher);
+        hasher.finish()
+    };
+    let mut digests: HashMap<TypeId, u64> =
+        bodies.iter().map(|(id, body, _)| (*id, digest(&|h| body.hash(h)))).collect();
+    for _ in 0..STEPS {
+        let next = |(id, _, references): &(TypeId, String, Vec<TypeId>)| {
+            let reached: Vec<_> = references.iter().map(|to| digests.get(to)).collect();
+            (*id, digest(&|h| (digests[id], &reached).hash(h)))
+        };
+        digests = bodies.iter().map(next).collect();
+    }
+    let mut types = Types::new();
+    for (id, body, _) in &bodies {
+        *types.entry(format!("{body} #{:016x}", digests[id])).or_default() += 1;
+    }
+    types
+}
+
+/// All types that a type refers to, in their order.
+pub fn references(ty: &Type<'_>) -> Vec<TypeId> {
+    let array = ty.array().map(|a| [a.element, a.index]);
+    ty.target()
+        .into_iter()
+        .chain(array.into_iter().flatten())
+        .chain(ty.members().map(|m| m.ty))
+        .chain(ty.params().map(|p| p.ty))
+        .chain(ty.datasec_entries().map(|e| e.var))
+        .collect()
 }
 
 /// What is in `a` and not in `b`, each as often as it is missing.

@@ -41,11 +41,12 @@ fn base_magic(endian: Endian) -> [u8; 2] {
     }
 }
 
-/// Whether a declaration of the first BTF may stand for a definition of the other.
+/// Where a declaration may stand for a definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Declared {
-    ForDefined,
-    OnlyDeclared,
+    InEither,
+    InFirst,
+    Nowhere,
 }
 
 /// Two BTFs whose types are compared as far as they reach.
@@ -64,7 +65,12 @@ impl Compare<'_, '_, '_> {
                 continue;
             }
             let (Some(x), Some(y)) = (self.a.ty(a), self.b.ty(b)) else { return false };
-            if self.declared == Declared::ForDefined && is_declaration(&x) {
+            let lenient = match self.declared {
+                Declared::InEither => is_declaration(&x) || is_declaration(&y),
+                Declared::InFirst => is_declaration(&x),
+                Declared::Nowhere => false,
+            };
+            if lenient {
                 if space(&x) != space(&y) || x.name() != y.name() {
                     return false;
                 }
@@ -177,7 +183,7 @@ pub fn distilled_means(distilled: &[u8], split: &[u8], original: &Btf<'_>) {
     let small = Btf::parse(distilled).unwrap();
     let split = Btf::parse_split(split, &small).unwrap();
     let map = relocate(&small, target);
-    let compare = Compare { a: &split, b: original, declared: Declared::OnlyDeclared };
+    let compare = Compare { a: &split, b: original, declared: Declared::Nowhere };
     let own = original.types().count();
     let mut stack: Vec<_> = split.types().map(|t| t.id()).zip(original.types().map(|t| t.id())).collect();
     assert_eq!(stack.len(), own, "the own types are no longer the first ones");

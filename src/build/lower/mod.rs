@@ -1,28 +1,41 @@
-//! From DIEs to the graph: one short function for each tag or family of tags.
+//! From DIEs to the graph: one short function for each tag or family of tags; those of code are in [`code`].
 //!
 //! In comes the walk, out goes a [`Graph`] whose nodes already obey the limits of BTF: what cannot be
 //! expressed is replaced by something that can, and counted in [`Warnings`].
+
+mod code;
 
 use gimli::constants as dw;
 
 use super::Context;
 use super::annotation::Annotations;
-use super::graph::{Func, Graph, Link, Node, NodeId, OldBitfield, Param, Part, Shape, Variable};
+use super::foreign::{Abroad, Copy, Neighbours};
+use super::graph::{Graph, Link, Node, NodeId, OldBitfield, Part, Shape};
 use super::scope::{Scope, ScopeKind};
 use super::warning::{Warning, Warnings};
 use crate::Result;
 use crate::btf::{IntEncoding, MAX_VLEN};
-use crate::dwarf::{Die, Has, NameId, Slot, Unit, Value, ValueForm, Visitor, first_address};
+use crate::dwarf::{Die, Has, Layouts, NameId, RefForm, Slot, Target, Unit, Value, ValueForm, Visitor, walk};
 use crate::options::{Features, Options};
 
 const LLVM_ANNOTATION: dw::DwTag = dw::DwTag(0x6000);
 const GNU_ANNOTATION: dw::DwTag = dw::DwTag(0x6001);
+
+/// Bytes of an enum whose size is not told.
+pub(super) const DEFAULT_ENUM_BYTES: u64 = 4;
+
+/// True for what clang and gcc write for `btf_type_tag` and `btf_decl_tag`.
+pub(super) fn is_annotation(tag: dw::DwTag) -> bool {
+    matches!(tag, LLVM_ANNOTATION | GNU_ANNOTATION)
+}
 
 /// The visitor that fills the graph.
 pub(super) struct Lower<'l> {
     pub(super) graph: &'l mut Graph,
     pub(super) annotations: &'l mut Annotations,
     pub(super) warnings: &'l mut Warnings,
+    /// The other unit that is copied from now, if one is.
+    pub(super) abroad: Option<Abroad>,
     options: &'l Options,
     variables: &'l [std::ops::Range<u64>],
     scopes: Vec<Scope>,
@@ -114,7 +127,8 @@ impl<'l> Lower<'l> {
     ) -> Self {
         let Context { options, variables, .. } = *context;
         let (scopes, dimensions) = (Vec::with_capacity(64), Vec::new());
-        Lower { graph, annotations, warnings, options, variables, scopes, dimensions }
+        let abroad = None;
+        Lower { graph, annotations, warnings, abroad, options, variables, scopes, dimensions }
     }
 
     /// What the DIE being read is a child of.
@@ -130,7 +144,7 @@ impl<'l> Lower<'l> {
     /// A node for a DIE, without parts.
     #[inline(always)]
     fn node(&mut self, die: &Die<'_, '_>, shape: Shape, name: NameId, size: u64, target: Link) -> NodeId {
-        self.graph.push(Node {
+        let node = Node {
             name,
             size,
             offset: die.offset,
@@ -139,25 +153,74 @@ impl<'l> Lower<'l> {
             part_count: 0,
             encoding: 0,
             shape,
-        })
+            is_foreign: false,
+        };
+        match self.abroad {
+            None => self.graph.push(node),
+            Some(abroad) => self.node_abroad(abroad.target(die.offset), node),
+        }
     }
 
+    #[cold]
+    fn node_abroad(&mut self, target: Target, node: Node) -> NodeId {
+        let id = self.graph.push_hidden(Node { offset: 0, ..node });
+        self.graph.foreign.set(target, Copy::Node(id));
+        id
+    }
+
+    /// Where `DW_AT_type` leads.
     #[inline(always)]
-    fn type_of(die: &Die<'_, '_>) -> Result<Link> {
-        Ok(Link::die(die.type_ref()?))
+    pub(super) fn type_of(&mut self, die: &Die<'_, '_>) -> Result<Link> {
+        if die.layout.type_form == RefForm::Unit && self.abroad.is_none() {
+            return Ok(Link::die(die.type_in_unit()?));
+        }
+        if die.layout.type_form == RefForm::None { Ok(Link::VOID) } else { self.far_type_of(die) }
+    }
+
+    fn far_type_of(&mut self, die: &Die<'_, '_>) -> Result<Link> {
+        Ok(self.link_to(die.type_target()?))
+    }
+
+    /// Where a reference leads.
+    pub(super) fn link(&mut self, die: &Die<'_, '_>, value: Value) -> Result<Link> {
+        Ok(self.link_to(die.target(value)?))
+    }
+
+    fn link_to(&mut self, target: Target) -> Link {
+        match (target, self.abroad) {
+            (Target::Unit(0), _) => Link::VOID,
+            (Target::Unit(offset), None) => Link::die(offset),
+            (Target::Unit(offset), Some(abroad)) => self.graph.foreign.link(abroad.target(offset)),
+            (target, _) => self.graph.foreign.link(target),
+        }
+    }
+
+    /// Begins with a DIE of another unit, which lies in nothing; variables only count in a unit.
+    pub(super) fn begin_copy(&mut self, in_unit: bool) {
+        self.scopes.clear();
+        if in_unit {
+            self.scopes.push(Scope::new(ScopeKind::Root, 0, 0));
+        }
+    }
+
+    /// Notes the copy of a DIE, if it is one.
+    fn copied(&mut self, die: &Die<'_, '_>, copy: Copy) {
+        if let Some(abroad) = self.abroad {
+            self.graph.foreign.set(abroad.target(die.offset), copy);
+        }
     }
 
     /// Qualifiers and other DIEs that have only a type.
     #[inline(always)]
     fn simple(&mut self, die: &Die<'_, '_>, shape: Shape) -> Result<()> {
-        let target = Self::type_of(die)?;
+        let target = self.type_of(die)?;
         self.node(die, shape, NameId::NONE, 0, target);
         Ok(())
     }
 
     #[inline(always)]
     fn pointer(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let target = Self::type_of(die)?;
+        let target = self.type_of(die)?;
         let node = self.node(die, Shape::Ptr, NameId::NONE, 0, target);
         self.open(die, Scope::new(ScopeKind::Pointer, node.0, 0))
     }
@@ -184,7 +247,7 @@ impl<'l> Lower<'l> {
 
     #[inline(always)]
     fn typedef(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let (name, target) = (die.name()?, Self::type_of(die)?);
+        let (name, target) = (die.name()?, self.type_of(die)?);
         // A typedef that names nothing adds nothing.
         let shape = if name.is_none() { Shape::Same } else { Shape::Typedef };
         let node = self.node(die, shape, name, 0, target);
@@ -194,17 +257,19 @@ impl<'l> Lower<'l> {
     fn base(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let (name, size) = (die.name()?, die.slot(Slot::Size));
         let encoding = dw::DwAte(die.slot(Slot::Value) as u8);
+        let offset = if self.abroad.is_some() { 0 } else { die.offset };
         let hidden = |graph: &mut Graph, shape, name, size| {
             let (target, encoding) = (Link::VOID, 0);
             graph.push_hidden(Node {
                 name,
                 size,
-                offset: die.offset,
+                offset,
                 target,
                 parts: 0,
                 part_count: 0,
                 encoding,
                 shape,
+                is_foreign: false,
             })
         };
         let is_float = |bytes| matches!(bytes, 2 | 4 | 8 | 12 | 16);
@@ -216,8 +281,8 @@ impl<'l> Lower<'l> {
             // C lays a complex number out as an array of two (C11 6.2.5).
             dw::DW_ATE_complex_float if self.has(Features::FLOAT) && is_float(size / 2) => {
                 let name = match size {
-                    8 => NameId::inline(b"float", 0),
-                    16 => NameId::inline(b"double", 0),
+                    8 => NameId::made_up(b"float"),
+                    16 => NameId::made_up(b"double"),
                     _ => name,
                 };
                 let part = hidden(self.graph, Shape::Float, name, size / 2);
@@ -237,7 +302,7 @@ impl<'l> Lower<'l> {
             }
             _ => {
                 self.warnings.count(Warning::OddBaseType);
-                let byte = hidden(self.graph, Shape::Int, NameId::inline(b"u8", 0), 1);
+                let byte = hidden(self.graph, Shape::Int, NameId::made_up(b"u8"), 1);
                 self.node(die, Shape::Array, NameId::NONE, size, Link::node(byte));
             }
         }
@@ -253,7 +318,8 @@ impl<'l> Lower<'l> {
             }
             if name.is_none()
                 && let Some(value) = die.attribute(dw::DW_AT_specification)?
-                && let Some(id) = self.graph.resolve(Link::die(die.local_ref(value)?))
+                && let link = self.link(die, value)?
+                && let Some(id) = self.graph.resolve(link)
             {
                 name = self.graph.node(id).name;
             }
@@ -266,13 +332,18 @@ impl<'l> Lower<'l> {
         Ok(())
     }
 
-    /// `struct x;`: of a name that does not exist nothing is known at all.
+    /// `struct x;`: of a name that does not exist nothing is known at all. What lies in a type unit is declared
+    /// with its signature.
     #[inline(always)]
     fn declaration(&mut self, die: &Die<'_, '_>, shape: Shape, name: NameId) -> Result<()> {
         if die.layout.has.any(Has::SIGNATURE)
             && let Some(value) = die.attribute(dw::DW_AT_signature)?
+            && let target = die.target(value)?
+            && die.unit.program.find(0, target).is_some()
         {
-            die.local_ref(value)?;
+            let target = self.link_to(target);
+            self.node(die, Shape::Same, NameId::NONE, 0, target);
+            return Ok(());
         }
         let shape = match shape {
             _ if name.is_none() => Shape::Void,
@@ -287,7 +358,7 @@ impl<'l> Lower<'l> {
     fn member(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let Some(place) = self.open_composite() else { return Ok(()) };
         let has = die.layout.has;
-        let (name, target) = (die.name()?, Self::type_of(die)?);
+        let (name, target) = (die.name()?, self.type_of(die)?);
         let index = self.graph.parts.len() as u32;
         let (mut offset, mut bits) = (0, 0);
         if die.layout.value_form == ValueForm::Constant {
@@ -384,8 +455,12 @@ impl<'l> Lower<'l> {
     }
 
     fn enumeration(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let (name, target) = (die.name()?, Self::type_of(die)?);
-        let size = if die.layout.has.any(Has::BYTE_SIZE) { die.slot(Slot::Size) } else { 4 };
+        let (name, target) = (die.name()?, self.type_of(die)?);
+        let has = die.layout.has;
+        if has.any(Has::SIGNATURE) && has.any(Has::DECLARATION) {
+            return self.declaration(die, Shape::Enum, name);
+        }
+        let size = if has.any(Has::BYTE_SIZE) { die.slot(Slot::Size) } else { DEFAULT_ENUM_BYTES };
         let shape = if matches!(size, 1 | 2 | 4 | 8) { Shape::Enum } else { Shape::Void };
         if shape == Shape::Void {
             self.warnings.count(Warning::OddBaseType);
@@ -411,7 +486,7 @@ impl<'l> Lower<'l> {
 
     #[inline(always)]
     fn subroutine(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let target = Self::type_of(die)?;
+        let target = self.type_of(die)?;
         let node = self.node(die, Shape::FuncProto, NameId::NONE, 0, target);
         self.push(die, Scope::new(ScopeKind::Parts, node.0, self.graph.parts.len() as u32));
         Ok(())
@@ -435,7 +510,7 @@ impl<'l> Lower<'l> {
     }
 
     fn array(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let target = Self::type_of(die)?;
+        let target = self.type_of(die)?;
         let node = self.node(die, Shape::Array, NameId::NONE, 0, target);
         self.push(die, Scope::new(ScopeKind::Array, node.0, self.dimensions.len() as u32));
         Ok(())
@@ -482,154 +557,21 @@ impl<'l> Lower<'l> {
         outer.size = dimensions.first().copied().unwrap_or(0);
         outer.target = target;
     }
-
-    fn subprogram(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let mut func = Func {
-            offset: die.offset,
-            name: die.name()?,
-            returns: None,
-            origin: 0,
-            low_pc: 0,
-            is_declaration: false,
-            is_abstract: false,
-            is_nocall: false,
-            is_variadic: false,
-            params: self.graph.params.len() as u32,
-            param_count: 0,
-        };
-        let has = die.layout.has;
-        if has.any(Has::TYPE) {
-            func.returns = Some(Self::type_of(die)?);
-        }
-        let rare = Has::DECLARATION.or(Has::LOW_PC).or(Has::ABSTRACT_ORIGIN).or(Has::SPECIFICATION);
-        if has.any(rare.or(Has::INLINE).or(Has::CALLING_CONVENTION)) {
-            let mut origin = None;
-            die.each_attribute(|at, value| match at {
-                dw::DW_AT_declaration => func.is_declaration = value != Value::Flag(false),
-                dw::DW_AT_low_pc => func.low_pc = die.unit.address_of(value).unwrap_or(0),
-                dw::DW_AT_inline => func.is_abstract = value != Value::Constant(0),
-                dw::DW_AT_calling_convention => func.is_nocall = value == Value::Constant(3),
-                dw::DW_AT_abstract_origin | dw::DW_AT_specification => origin = Some(value),
-                _ => {}
-            })?;
-            if let Some(value) = origin {
-                func.origin = die.local_ref(value)?;
-            }
-        }
-        let index = self.graph.funcs.len() as u32;
-        self.graph.funcs.push(func);
-        if !func.is_declaration {
-            self.open(die, Scope::new(ScopeKind::Func, index, 0))?;
-        }
-        Ok(())
-    }
-
-    /// A parameter of a function or of a function type.
-    #[inline(always)]
-    fn parameter(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        match self.scope() {
-            ScopeKind::Parts => {
-                let (name, target) = (die.name()?, Self::type_of(die)?);
-                self.graph.parts.push(Part { name, value: 0, target, bits: 0 });
-                Ok(())
-            }
-            ScopeKind::Func => self.func_parameter(die),
-            _ => Ok(()),
-        }
-    }
-
-    fn func_parameter(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let Some(&Scope { id: func, .. }) = self.scopes.last() else { return Ok(()) };
-        let has = die.layout.has;
-        let mut param = Param {
-            offset: die.offset,
-            name: die.name()?,
-            target: if has.any(Has::TYPE) { Some(Self::type_of(die)?) } else { None },
-            origin: 0,
-            location: None,
-            has_const: has.any(Has::CONST_VALUE),
-        };
-        if has.any(Has::LOCATION.or(Has::ABSTRACT_ORIGIN)) {
-            let mut origin = None;
-            die.each_attribute(|at, value| match at {
-                dw::DW_AT_location => param.location = Some(value),
-                dw::DW_AT_abstract_origin => origin = Some(value),
-                _ => {}
-            })?;
-            if let Some(value) = origin {
-                param.origin = die.local_ref(value)?;
-            }
-        }
-        self.graph.params.push(param);
-        let owner = &mut self.graph.funcs[func as usize];
-        let component = owner.param_count;
-        owner.param_count += 1;
-        self.open(die, Scope::new(ScopeKind::Param, func, component))
-    }
-
-    fn unspecified_parameters(&mut self) {
-        match self.scopes.last() {
-            Some(Scope { kind: ScopeKind::Parts, .. }) => {
-                self.graph.parts.push(Part { name: NameId::NONE, value: 0, target: Link::VOID, bits: 0 });
-            }
-            Some(Scope { kind: ScopeKind::Func, id, .. }) => {
-                self.graph.funcs[*id as usize].is_variadic = true
-            }
-            _ => {}
-        }
-    }
-
-    #[inline(always)]
-    fn variable(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        if self.scope() != ScopeKind::Root || self.variables.is_empty() {
-            return Ok(());
-        }
-        let has = die.layout.has;
-        if has.any(Has::ARTIFICIAL) && die.flag(dw::DW_AT_artificial)? {
-            return Ok(());
-        }
-        let mut variable = Variable {
-            offset: die.offset,
-            name: die.name()?,
-            target: if has.any(Has::TYPE) { Some(Self::type_of(die)?) } else { None },
-            specification: 0,
-            address: None,
-            external: has.any(Has::EXTERNAL),
-            tags: Vec::new(),
-        };
-        if has.any(Has::LOCATION.or(Has::SPECIFICATION)) {
-            let mut specification = None;
-            die.each_attribute(|at, value| match at {
-                dw::DW_AT_location => {
-                    let address = first_address(die.unit, value);
-                    let wanted = |a: &u64| self.variables.iter().any(|range| range.contains(a));
-                    variable.address = address.filter(wanted);
-                }
-                dw::DW_AT_specification => specification = Some(value),
-                _ => {}
-            })?;
-            if let Some(value) = specification {
-                variable.specification = die.local_ref(value)?;
-            }
-        }
-        let index = self.graph.variables.len() as u32;
-        self.graph.variables.push(variable);
-        self.open(die, Scope::new(ScopeKind::Variable, index, 0))
-    }
-
-    /// A tag of clang, which is a child of what it tags, or one of gcc, which stands by itself.
-    fn annotation(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        let hangs = die.layout.tag == LLVM_ANNOTATION;
-        let what = self.scopes.last().filter(|_| hangs).and_then(Scope::annotated);
-        self.annotations.read(die, what)
-    }
 }
 
-/// Reads all that a unit holds into `lower`'s graph.
-pub(super) fn lower(unit: &Unit<'_>, layouts: &crate::dwarf::Layouts, mut lower: Lower<'_>) -> Result<()> {
+/// Reads all that a unit holds into `lower`'s graph, and what it refers to in others.
+pub(super) fn lower<'a>(
+    unit: &Unit<'a>,
+    number: u32,
+    layouts: &Layouts,
+    neighbours: &mut Neighbours<'a>,
+    mut lower: Lower<'_>,
+) -> Result<()> {
     lower.graph.clear(&unit.header);
     lower.annotations.clear();
-    crate::dwarf::walk(unit, layouts, &mut lower)?;
+    walk(unit, layouts, &mut lower)?;
+    lower.graph.close_own();
+    neighbours.copy_all(number, &mut lower)?;
     lower.annotations.attach(lower.graph, lower.options, lower.warnings);
     place_old_bitfields(lower.graph, unit);
     Ok(())

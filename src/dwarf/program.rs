@@ -1,0 +1,178 @@
+//! A program: the files that hold the debugging information of one encode, and their units.
+//!
+//! Most programs are one file. More there are where types lie in a section of their own (`.debug_types`), in
+//! a supplementary file (dwz) or in files that the linker left alone (split DWARF). A reference may lead from
+//! any unit into any other: [`Program::find`] says where.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use gimli::{DebugInfo, DebugTypes, RunTimeEndian};
+
+use super::die::Target;
+use super::name::MAX_FILES;
+use super::unit::{UnitHeader, UnitKind, list_units};
+use crate::{Error, Result};
+
+/// The debug sections of one file. A section that the file lacks is empty.
+#[derive(Debug, Clone, Copy)]
+pub struct Sections<'a> {
+    /// `.debug_info`, or `.debug_types` of a file that `is_types`.
+    pub info: &'a [u8],
+    /// `.debug_abbrev`
+    pub abbrev: &'a [u8],
+    /// `.debug_str`
+    pub str: &'a [u8],
+    /// `.debug_line_str`
+    pub line_str: &'a [u8],
+    /// `.debug_str_offsets`
+    pub str_offsets: &'a [u8],
+    /// `.debug_addr`
+    pub addr: &'a [u8],
+    /// `.debug_loc`, location lists up to DWARF 4
+    pub loc: &'a [u8],
+    /// `.debug_loclists`, location lists of DWARF 5
+    pub loclists: &'a [u8],
+    /// Byte order of the file.
+    pub endian: RunTimeEndian,
+    /// Its units are type units of DWARF 4, whose header differs.
+    pub is_types: bool,
+    /// The number of the file whose strings these are too; `None` if they are its own.
+    pub names_of: Option<u32>,
+    /// The number of the supplementary file; [`NO_FILE`] if there is none.
+    pub supplementary: u32,
+}
+
+/// The number of a file that does not exist.
+pub const NO_FILE: u32 = u32::MAX;
+
+impl<'a> Sections<'a> {
+    /// A file without any section.
+    pub fn empty(endian: RunTimeEndian) -> Self {
+        let none = &[];
+        Sections {
+            info: none,
+            abbrev: none,
+            str: none,
+            line_str: none,
+            str_offsets: none,
+            addr: none,
+            loc: none,
+            loclists: none,
+            endian,
+            is_types: false,
+            names_of: None,
+            supplementary: NO_FILE,
+        }
+    }
+
+    /// The names of the sections that [`load`](Self::load) asks for.
+    pub const NAMES: [&'static str; 8] = [
+        ".debug_info",
+        ".debug_abbrev",
+        ".debug_str",
+        ".debug_line_str",
+        ".debug_str_offsets",
+        ".debug_addr",
+        ".debug_loc",
+        ".debug_loclists",
+    ];
+
+    /// All sections of a file; `get` finds one by its name.
+    pub fn load(endian: RunTimeEndian, mut get: impl FnMut(&'static str) -> &'a [u8]) -> Self {
+        let [info, abbrev, str, line_str, str_offsets, addr, loc, loclists] = Self::NAMES.map(&mut get);
+        Sections { info, abbrev, str, line_str, str_offsets, addr, loc, loclists, ..Sections::empty(endian) }
+    }
+}
+
+/// The place of a DIE: the number of its unit, and its offset from the start of that unit in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The number of the unit.
+    pub unit: u32,
+    /// Offset in the unit, in bytes.
+    pub offset: u32,
+}
+
+/// The files that hold the debugging information of one encode, and their units.
+#[derive(Debug)]
+pub struct Program<'a> {
+    files: Vec<Sections<'a>>,
+    units: Vec<UnitHeader>,
+    /// By file, which units are its; in the order of their offsets.
+    ranges: Vec<Range<usize>>,
+    /// Units that hold a type, by its signature.
+    signatures: HashMap<u64, u32>,
+}
+
+impl<'a> Program<'a> {
+    /// Lists the units of `files`. The place of a unit in this list is its number.
+    ///
+    /// # Errors
+    /// A header is cut, of an unknown version, or says that its unit is longer than the section; or there are
+    /// more than a million files.
+    pub fn new(files: Vec<Sections<'a>>) -> Result<Self> {
+        if files.len() > MAX_FILES {
+            return Err(Error::input("its debugging information lies in more than a million files"));
+        }
+        let mut program =
+            Program { files, units: Vec::new(), ranges: Vec::new(), signatures: HashMap::new() };
+        for (number, sections) in program.files.iter().enumerate() {
+            let first = program.units.len();
+            let units = &mut program.units;
+            if sections.is_types {
+                let mut headers = DebugTypes::new(sections.info, sections.endian).units();
+                list_units(number as u32, units, || headers.next())?;
+            } else {
+                let mut headers = DebugInfo::new(sections.info, sections.endian).units();
+                list_units(number as u32, units, || headers.next())?;
+            }
+            program.ranges.push(first..program.units.len());
+        }
+        for (number, unit) in program.units.iter().enumerate() {
+            if let UnitKind::Type { signature, .. } = unit.kind {
+                // Objects that were not linked hold one type several times.
+                program.signatures.entry(signature).or_insert(number as u32);
+            }
+        }
+        Ok(program)
+    }
+
+    /// The files by number.
+    pub fn files(&self) -> &[Sections<'a>] {
+        &self.files
+    }
+
+    /// The units by number.
+    pub fn units(&self) -> &[UnitHeader] {
+        &self.units
+    }
+
+    /// The sections that a unit lies in.
+    pub fn sections(&self, unit: &UnitHeader) -> &Sections<'a> {
+        &self.files[unit.file as usize]
+    }
+
+    /// Where a reference of unit number `unit` leads. `None` if there is no unit in that place, or no unit for
+    /// that type.
+    pub fn find(&self, unit: u32, target: Target) -> Option<Place> {
+        match target {
+            Target::Unit(offset) => Some(Place { unit, offset }),
+            Target::Info { file, offset } => {
+                let range = self.ranges.get(file as usize)?.clone();
+                let units = self.units.get(range.clone())?;
+                let index = units.partition_point(|unit| unit.offset <= offset).checked_sub(1)?;
+                let offset = u32::try_from(offset - units[index].offset).ok()?;
+                let inside = (units[index].header_length..units[index].length).contains(&offset);
+                inside.then_some(Place { unit: (range.start + index) as u32, offset })
+            }
+            Target::Signature(signature) => {
+                let &unit = self.signatures.get(&signature)?;
+                match self.units[unit as usize].kind {
+                    UnitKind::Type { offset, .. } => Some(Place { unit, offset }),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
