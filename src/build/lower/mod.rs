@@ -313,8 +313,12 @@ impl<'l> Lower<'l> {
     fn composite(&mut self, die: &Die<'_, '_>, shape: Shape) -> Result<()> {
         let mut name = die.name()?;
         if die.layout.has.any(Has::DECLARATION.or(Has::SPECIFICATION).or(Has::SIGNATURE)) {
+            if self.is_in_type_unit(die)? {
+                return Ok(());
+            }
             if die.layout.has.any(Has::DECLARATION) && die.flag(dw::DW_AT_declaration)? {
-                return self.declaration(die, shape, name);
+                self.declaration(die, shape, name);
+                return Ok(());
             }
             if name.is_none()
                 && let Some(value) = die.attribute(dw::DW_AT_specification)?
@@ -332,26 +336,29 @@ impl<'l> Lower<'l> {
         Ok(())
     }
 
-    /// `struct x;`: of a name that does not exist nothing is known at all. What lies in a type unit is declared
-    /// with its signature.
-    #[inline(always)]
-    fn declaration(&mut self, die: &Die<'_, '_>, shape: Shape, name: NameId) -> Result<()> {
+    /// A DIE that only stands for a type of a type unit, by its signature: it is that type.
+    fn is_in_type_unit(&mut self, die: &Die<'_, '_>) -> Result<bool> {
         if die.layout.has.any(Has::SIGNATURE)
             && let Some(value) = die.attribute(dw::DW_AT_signature)?
-            && let target = die.target(value)?
+            && let target @ Target::Signature(_) = die.target(value)?
             && die.unit.program.find(0, target).is_some()
         {
             let target = self.link_to(target);
             self.node(die, Shape::Same, NameId::NONE, 0, target);
-            return Ok(());
+            return Ok(true);
         }
+        Ok(false)
+    }
+
+    /// `struct x;`: of a name that does not exist nothing is known at all.
+    #[inline(always)]
+    fn declaration(&mut self, die: &Die<'_, '_>, shape: Shape, name: NameId) {
         let shape = match shape {
             _ if name.is_none() => Shape::Void,
             Shape::Union => Shape::FwdUnion,
             _ => Shape::FwdStruct,
         };
         self.node(die, shape, name, 0, Link::VOID);
-        Ok(())
     }
 
     #[inline(always)]
@@ -457,8 +464,8 @@ impl<'l> Lower<'l> {
     fn enumeration(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let (name, target) = (die.name()?, self.type_of(die)?);
         let has = die.layout.has;
-        if has.any(Has::SIGNATURE) && has.any(Has::DECLARATION) {
-            return self.declaration(die, Shape::Enum, name);
+        if has.any(Has::SIGNATURE) && self.is_in_type_unit(die)? {
+            return Ok(());
         }
         let size = if has.any(Has::BYTE_SIZE) { die.slot(Slot::Size) } else { DEFAULT_ENUM_BYTES };
         let shape = if matches!(size, 1 | 2 | 4 | 8) { Shape::Enum } else { Shape::Void };
