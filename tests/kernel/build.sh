@@ -28,61 +28,77 @@ peer=${PEER:-pahole}
 step() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
-# A build with an encoder: build DIRECTORY ENCODER TARGET...
+# Makes something with an encoder: build ENCODER TARGET...
 build() {
-	local dir=$1 pahole=$2
-	shift 2
-	make -C "$dir" -j"$jobs" PAHOLE="$pahole" "$@" >>"$dir.log" 2>&1 || {
-		tail -n 20 "$dir.log" >&2
-		fail "make $* in $dir; see $dir.log"
+	make -C "$out/build" -j"$jobs" PAHOLE="$1" "${@:2}" >>"$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		fail "make ${*:2}; see $log"
 	}
 }
 
-ours=$out/ours theirs=$out/theirs
+# Puts the kernel and the modules that were made into a directory of their own.
+keep() {
+	rm -rf "${out:?}/$1"
+	mkdir -p "$out/$1/modules"
+	cp "$out/build/vmlinux" "$out/build/arch/x86/boot/bzImage" "$out/$1"
+	find "$out/build/" "$out/hello" -name '*.ko' -exec cp -t "$out/$1/modules" {} +
+}
+
 export PATH=$PATH:/usr/sbin:/sbin
 
+log=$out/ours.log
+: >"$log"
 step configure
-mkdir -p "$ours"
-if [ ! -e "$ours/.config" ]; then
-	make -C "$source" O="$ours" PAHOLE="$encoder" tinyconfig >"$ours.log" 2>&1
-	(cd "$ours" && "$source/scripts/kconfig/merge_config.sh" -m -O . .config "$here/fragment.config") >>"$ours.log"
-	build "$ours" "$encoder" olddefconfig
+mkdir -p "$out/build"
+if [ ! -e "$out/build/.config" ]; then
+	make -C "$source" O="$out/build" PAHOLE="$encoder" tinyconfig >"$log" 2>&1
+	(cd "$out/build" && "$source/scripts/kconfig/merge_config.sh" -m -O . .config "$here/fragment.config") >>"$log"
 fi
-grep -o '^CONFIG_[A-Z0-9_]*=[ym]' "$here/fragment.config" | while read -r line; do
-	grep -q "^$line\$" "$ours/.config" || fail "the kernel cannot have $line"
-done
+build "$encoder" olddefconfig
+while read -r line; do
+	grep -q "^$line\$" "$out/build/.config" || fail "the kernel cannot have $line"
+done < <(grep -o '^CONFIG_[A-Z0-9_]*=[ym]' "$here/fragment.config")
 
 step build with btfgen
-build "$ours" "$encoder" bzImage modules
-grep -E 'BTF .*|resolve_btfids|WARN' "$ours.log" | grep -E 'WARN|FAILED' && fail "warnings about BTF in $ours.log"
+# What an earlier run left behind may have been made by the other one.
+rm -f "$out/build/vmlinux"
+build "$encoder" bzImage modules
 
-step build an external module
+step build an external module with btfgen
 mkdir -p "$out/hello"
 cp "$here"/hello/* "$out/hello"
-make -C "$ours" M="$out/hello" PAHOLE="$encoder" modules >>"$ours.log" 2>&1 || fail "the module; see $ours.log"
+build "$encoder" M="$out/hello" modules
+keep ours
 
-step build with "$("$peer" --version 2>/dev/null)"
+step "build with pahole $("$peer" --version 2>/dev/null)"
+log=$out/theirs.log
+: >"$log"
 # The same objects: only what depends on the encoder is made again.
-if [ ! -e "$theirs/vmlinux" ]; then
-	rm -rf "$theirs"
-	cp -a "$ours" "$theirs"
-	rm -f "$theirs/vmlinux"
-fi
-build "$theirs" "$peer" olddefconfig vmlinux modules
+rm -f "$out/build/vmlinux"
+build "$peer" olddefconfig
+build "$peer" bzImage modules
+build "$peer" M="$out/hello" modules
+keep theirs
 
 step compare
+# What a small kernel names in its sets and does not have, is missing with either.
+for name in ours theirs; do
+	grep -ahoE '(WARN|FAILED).*' "$out/$name.log" | sort -u >"$out/$name/warnings" || true
+done
+comm -23 "$out/ours/warnings" "$out/theirs/warnings" | grep . && fail "resolve_btfids warns only of btfgen"
+printf '%d warnings of resolve_btfids, none only of btfgen\n' "$(wc -l <"$out/ours/warnings")"
 # Kind, name and size of everything that has a name and a meaning of its own.
 list() {
 	bpftool btf dump file "$1" format raw 2>/dev/null |
 		sed -nE "s/^\[[0-9]+\] (STRUCT|UNION|ENUM|ENUM64|FUNC|VAR|INT|TYPEDEF|FLOAT) '([^']+)' (size=[0-9]+)?.*/\1 \2 \3/p" |
 		grep -v "(anon)" | sort -u
 }
-for dir in "$ours" "$theirs"; do
-	list "$dir/vmlinux" >"$dir.types"
-	printf '%s: %d bytes of BTF, %d names\n' "${dir##*/}" \
-		"$(bpftool btf dump file "$dir/vmlinux" format raw | wc -c)" "$(wc -l <"$dir.types")"
+for name in ours theirs; do
+	list "$out/$name/vmlinux" >"$out/$name/names"
+	size=$(readelf -SW "$out/$name/vmlinux" | awk '$2 == ".BTF" || $3 == ".BTF" { print $(NF == 11 ? 6 : 7) }')
+	printf '%s: 0x%s bytes of BTF, %d names\n' "$name" "$size" "$(wc -l <"$out/$name/names")"
 done
-diff "$theirs.types" "$ours.types" >"$out/difference" || true
+diff "$out/theirs/names" "$out/ours/names" >"$out/difference" || true
 printf '%d names only by pahole, %d only by btfgen; see %s\n' \
 	"$(grep -c '^<' "$out/difference" || true)" "$(grep -c '^>' "$out/difference" || true)" "$out/difference"
 # Every type; which functions there are is a matter of rules that differ between versions.
@@ -95,7 +111,7 @@ mkdir -p "$root/modules"
 "$clang" -g -O2 -target bpf -D__TARGET_ARCH_x86 -I/usr/include/x86_64-linux-gnu -c "$here/probe.bpf.c" -o "$out/probe.bpf.o"
 bpftool gen skeleton "$out/probe.bpf.o" name probe_bpf >"$out/probe.skel.h"
 gcc -O2 -static -I"$out" "$here/init.c" -o "$root/init" -lbpf -lelf -lz
-find "$ours" "$out/hello" -name '*.ko' -exec cp -t "$root/modules" {} +
+cp "$out"/ours/modules/*.ko "$root/modules"
 # What is shipped is stripped; the BTF has to survive that.
 strip -g "$root"/modules/*.ko
 for module in "$root"/modules/*.ko; do
@@ -104,7 +120,7 @@ done
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip) >"$out/initramfs"
 
 step boot
-"$qemu" -kernel "$ours/arch/x86/boot/bzImage" -initrd "$out/initramfs" -append 'console=ttyS0 panic=-1' \
+"$qemu" -kernel "$out/ours/bzImage" -initrd "$out/initramfs" -append 'console=ttyS0 panic=-1' \
 	-nographic -no-reboot -m 512 -cpu max >"$out/boot.log" 2>&1 </dev/null &
 machine=$!
 trap 'kill "$machine" 2>/dev/null || true' EXIT

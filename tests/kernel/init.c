@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The only program of the test machine: loads the modules, attaches the probe, asks, and says what it saw.
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -14,6 +15,13 @@
 #include <unistd.h>
 
 #include "probe.skel.h"
+
+// As in probe.bpf.c.
+struct answer {
+	int number;
+	int tgid;
+	char comm[16];
+};
 
 static int failures;
 
@@ -45,10 +53,13 @@ static void ask(void)
 	int file = open("/sys/module/hello/parameters/ask", O_WRONLY);
 	say(write(file, "42", 2) == 2, "the module is asked");
 	close(file);
-	printf("test: number %d, tgid %d, comm %s\n", probe->bss->number, probe->bss->tgid, probe->bss->comm);
-	say(probe->bss->number == 42, "a member of a struct of the module");
-	say(probe->bss->tgid == getpid(), "a member of task_struct");
-	say(strcmp(probe->bss->comm, "init") == 0, "another one");
+	struct answer answer = {};
+	int key = 0;
+	say(bpf_map_lookup_elem(bpf_map__fd(probe->maps.answers), &key, &answer) == 0, "there is an answer");
+	printf("test: number %d, tgid %d, comm %s\n", answer.number, answer.tgid, answer.comm);
+	say(answer.number == 42, "a member of a struct of the module");
+	say(answer.tgid == getpid(), "a member of task_struct");
+	say(strcmp(answer.comm, "init") == 0, "another one");
 	probe_bpf__destroy(probe);
 }
 

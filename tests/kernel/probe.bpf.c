@@ -16,15 +16,31 @@ struct hello_question {
 	struct task_struct *asker;
 } __attribute__((preserve_access_index));
 
-int number, tgid;
-char comm[16];
+// A map, not variables: to know whether a kernel has those, loaders ask it for sockets, and this one has none.
+struct answer {
+	int number;
+	int tgid;
+	char comm[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, int);
+	__type(value, struct answer);
+} answers SEC(".maps");
 
 SEC("fentry/hello_ask")
 int BPF_PROG(asked, struct hello_question *question)
 {
-	number = question->number;
-	tgid = question->asker->tgid;
-	bpf_probe_read_kernel_str(comm, sizeof(comm), question->asker->comm);
+	int key = 0;
+	struct answer *answer = bpf_map_lookup_elem(&answers, &key);
+
+	if (answer) {
+		answer->number = question->number;
+		answer->tgid = question->asker->tgid;
+		bpf_probe_read_kernel_str(answer->comm, sizeof(answer->comm), question->asker->comm);
+	}
 	return 0;
 }
 
