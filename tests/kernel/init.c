@@ -92,7 +92,7 @@ int main(void)
 		say(access(btf, R_OK) == 0, btf);
 	}
 	ask();
-	printf("test: %s\n", failures ? "FAILED" : "passed");
+	printf("test: result: %s\n", failures ? "FAILED" : "passed");
 	reboot(LINUX_REBOOT_CMD_POWER_OFF);
 	return 0;
 }
