@@ -185,7 +185,7 @@ struct EncodeArgs {
     in_place: bool,
 
     /// Take the signature off a module that is encoded in place; without this option it is an error
-    #[arg(long, requires = "in_place")]
+    #[arg(long, conflicts_with = "output")]
     drop_signature: bool,
 
     /// What the output continues: raw BTF or an ELF file with a section .BTF, such as the vmlinux of a module

@@ -61,7 +61,10 @@ impl<'a> Target<'a> {
         let path = match destination {
             Destination::Stdout => return Ok(Target { destination, place: Place::Stdout }),
             Destination::Input(path) => {
-                let place = rewritable(path).map_err(|e| cannot_write(path, e))?;
+                let place = rewritable(path).map_err(|e| match e.kind() {
+                    io::ErrorKind::NotFound => Error::io("cannot open", e).in_file(path),
+                    _ => cannot_write(path, e),
+                })?;
                 return Ok(Target { destination, place });
             }
             Destination::File(path) => path,
