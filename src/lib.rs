@@ -46,7 +46,7 @@
 //!
 //! # Who knows whom
 //!
-//! [`btf`], [`elf`] and [`dwarf`] are leaves that do not know each other; the tables know `btf`; the
+//! [`btf`], [`elf`], [`dwarf`] and [`admission`] are leaves that do not know each other; the tables know `btf`; the
 //! builder of a worker knows `dwarf`, `btf` and the tables; the merge knows the tables. Only the pipeline
 //! knows all. A test keeps it so.
 //!
@@ -58,6 +58,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod admission;
 pub mod btf;
 mod build;
 pub mod dwarf;

@@ -17,6 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
+use super::share::Share;
 use super::source::Source;
 use super::{one_line, signals, tell};
 
@@ -110,11 +111,13 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     }
     let bar = Bar::new(request.progress);
     let progress = |begun, total| bar.show(begun, total);
-    let mut encoder = Encoder::new(request.options.clone()).jobs(request.jobs).progress(&progress);
+    let mut share = Share::take(request.jobs, &image)?;
+    let mut encoder = Encoder::new(request.options.clone()).jobs(share.jobs()).progress(&progress);
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }
     let encoded = encoder.encode(&image);
+    share.give_back();
     bar.clear();
     let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
 

@@ -4,6 +4,7 @@
 //! options. Data goes to standard output or into files, everything else to standard error, and a success
 //! says nothing unless asked.
 
+mod admit;
 mod check;
 mod encode;
 mod language;
@@ -11,6 +12,7 @@ mod native;
 mod output;
 mod pahole;
 mod report;
+mod share;
 mod signals;
 mod source;
 
@@ -59,6 +61,7 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     match command {
         Command::Encode(request) => encode::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Check(request) => check::run(&request),
+        Command::Admit(args) => admit::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),
     }
 }

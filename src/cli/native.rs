@@ -12,6 +12,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::admit::AdmitArgs;
 use super::output::Destination;
 use super::{EXIT_STATUS, check, encode, language};
 
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Encode(Box<encode::Request>),
     /// Check files.
     Check(check::Request),
+    /// Ask for a share of the machine, or about it.
+    Admit(AdmitArgs),
     /// Write a text to standard output.
     Text(Vec<u8>),
 }
@@ -37,6 +40,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
     match (cli.command, cli.bare) {
         (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(Box::new(args.request()))),
         (Some(Sub::Check(args)), _) => Ok(Command::Check(args.request())),
+        (Some(Sub::Admit(args)), _) => Ok(Command::Admit(args)),
         (Some(Sub::Completions { shell }), _) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut definition, NAME, &mut text);
@@ -152,6 +156,8 @@ enum Sub {
     /// load, target for kernels before the version given with --kernel; hygiene is what no kernel refuses
     /// but nobody should write.
     Check(CheckArgs),
+    /// Show what memory and CPUs may be used here
+    Admit(AdmitArgs),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell
@@ -159,7 +165,7 @@ enum Sub {
     },
     /// Write the manual page to standard output
     Man {
-        /// A command that has a page of its own: encode or check
+        /// A command that has a page of its own: encode, check or admit
         command: Option<String>,
     },
 }
@@ -204,7 +210,8 @@ struct EncodeArgs {
 
     /// Number of workers; the default is the CPUs that affinity and cgroup allow
     ///
-    /// The output is the same for every number.
+    /// The output is the same for every number. Below a make with a jobserver this is the most that are asked
+    /// for: one runs at once, each of the others needs a slot of make. BTFGEN_JOBSERVER=off ignores make.
     #[arg(short, long, value_name = "N", value_parser = jobs)]
     jobs: Option<Jobs>,
 
