@@ -90,6 +90,11 @@ pub enum Jobs {
 }
 
 impl Jobs {
+    /// That many; one at least.
+    pub fn exactly(count: usize) -> Jobs {
+        Jobs::Exactly(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
+    }
+
     /// The number of workers.
     pub fn count(self) -> usize {
         match self {

@@ -8,6 +8,7 @@ mod admit;
 mod check;
 mod encode;
 mod language;
+mod modules;
 mod native;
 mod output;
 mod pahole;
@@ -60,6 +61,7 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     };
     match command {
         Command::Encode(request) => encode::run(&request).map(|()| ExitCode::SUCCESS),
+        Command::Modules(request) => modules::run(&request),
         Command::Check(request) => check::run(&request),
         Command::Admit(args) => admit::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),

@@ -14,12 +14,14 @@ use clap_complete::Shell;
 
 use super::admit::AdmitArgs;
 use super::output::Destination;
-use super::{EXIT_STATUS, check, encode, language};
+use super::{EXIT_STATUS, check, encode, language, modules};
 
 /// What was asked for.
 pub(crate) enum Command {
     /// Encode a file.
     Encode(Box<encode::Request>),
+    /// Encode many files.
+    Modules(Box<modules::Request>),
     /// Check files.
     Check(check::Request),
     /// Ask for a share of the machine, or about it.
@@ -39,6 +41,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
         .map_err(|e| e.format(&mut definition))?;
     match (cli.command, cli.bare) {
         (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(Box::new(args.request()))),
+        (Some(Sub::Modules(args)), _) => Ok(Command::Modules(Box::new(args.request()))),
         (Some(Sub::Check(args)), _) => Ok(Command::Check(args.request())),
         (Some(Sub::Admit(args)), _) => Ok(Command::Admit(args)),
         (Some(Sub::Completions { shell }), _) => {
@@ -147,6 +150,11 @@ struct Cli {
 enum Sub {
     /// Encode a file; what btfgen does without a command
     Encode(EncodeArgs),
+    /// Encode many files in one run, such as all modules of a kernel
+    ///
+    /// The base is read once. Each file gets an output of its own, and a line of result on standard output when it
+    /// is done. One that fails does not stop the others; the exit status is then 1.
+    Modules(ModulesArgs),
     /// Check BTF by the rules of the kernel
     ///
     /// One line on standard output for each broken rule: the file, the level of the rule, the type with its
@@ -165,7 +173,7 @@ enum Sub {
     },
     /// Write the manual page to standard output
     Man {
-        /// A command that has a page of its own: encode, check or admit
+        /// A command that has a page of its own: encode, modules, check or admit
         command: Option<String>,
     },
 }
@@ -215,6 +223,50 @@ struct EncodeArgs {
     #[arg(short, long, value_name = "N", value_parser = jobs)]
     jobs: Option<Jobs>,
 
+    #[command(flatten)]
+    options: OptionArgs,
+
+    /// Write what was done as JSON; - for standard output
+    ///
+    /// One object with a schema_version, within which keys are only added: phases with their times, types by
+    /// kind, functions, variables and kfuncs with the reasons for those left out, names with several
+    /// definitions, warnings by reason, memory. Keys that end in _seconds are fractions of seconds, those
+    /// that end in _bytes are integers.
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
+    stats: Option<Destination>,
+
+    /// Say on standard error what was done: phases, times, counts, warnings, memory
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Show no progress bar
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl EncodeArgs {
+    fn request(self) -> encode::Request {
+        let options = self.options.options(self.distill_base);
+        let signature = if self.drop_signature { Signature::Drop } else { Signature::Refuse };
+        encode::Request {
+            // The definition has one or the other be given.
+            output: self.output.unwrap_or_else(|| Destination::Input(self.input.clone())),
+            signature,
+            without_dwarf: encode::WithoutDwarf::Error,
+            input: self.input,
+            base: self.base,
+            options,
+            jobs: self.jobs.unwrap_or_default(),
+            stats: self.stats,
+            verbose: self.verbose,
+            progress: !self.quiet,
+        }
+    }
+}
+
+/// What is encoded, and where the parts of it are looked for.
+#[derive(Debug, Args)]
+struct OptionArgs {
     /// What to encode: names, default or none, +name and -name, with commas between them
     ///
     /// A list that begins with +name or -name changes the default set. The names are encode_force, var, float,
@@ -239,29 +291,32 @@ struct EncodeArgs {
     #[arg(long, value_name = "LIST", value_parser = languages)]
     lang_exclude: Option<Languages>,
 
-    /// Write what was done as JSON; - for standard output
-    ///
-    /// One object with a schema_version, within which keys are only added: phases with their times, types by
-    /// kind, functions, variables and kfuncs with the reasons for those left out, names with several
-    /// definitions, warnings by reason, memory. Keys that end in _seconds are fractions of seconds, those
-    /// that end in _bytes are integers.
-    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
-    stats: Option<Destination>,
+    /// Encode units in these languages only
+    #[arg(long, value_name = "LIST", value_parser = languages, conflicts_with = "lang_exclude")]
+    lang: Option<Languages>,
 
-    /// Say on standard error what was done: phases, times, counts, warnings, memory
-    #[arg(short, long)]
-    verbose: bool,
+    /// The file that has the symbols, if INPUT has only the debugging information
+    #[arg(long, value_name = "FILE")]
+    elf: Option<PathBuf>,
 
-    /// Show no progress bar
-    #[arg(short, long)]
-    quiet: bool,
+    /// The supplementary file that dwz made beside INPUT, if it is not where INPUT says
+    #[arg(long, value_name = "FILE")]
+    alt: Option<PathBuf>,
+
+    /// The package of split DWARF, if it is not INPUT.dwp
+    #[arg(long, value_name = "FILE")]
+    dwp: Option<PathBuf>,
+
+    /// A directory with debugging information by build id and path, like /usr/lib/debug; may be repeated
+    #[arg(long, value_name = "DIR")]
+    debug_dir: Vec<PathBuf>,
 }
 
-impl EncodeArgs {
-    fn request(self) -> encode::Request {
+impl OptionArgs {
+    fn options(self, distill_base: bool) -> Options {
         let mut options = Options::default();
         options.features = self.features.unwrap_or(Features::DEFAULT);
-        if self.distill_base {
+        if distill_base {
             options.features = options.features.with(Features::DISTILLED_BASE);
         }
         options.order = match self.order {
@@ -270,18 +325,66 @@ impl EncodeArgs {
         };
         options.flat_arrays = self.flat_arrays;
         options.lang_exclude = self.lang_exclude.map(|l| l.0).unwrap_or_default();
-        let signature = if self.drop_signature { Signature::Drop } else { Signature::Refuse };
-        encode::Request {
-            // The definition has one or the other be given.
-            output: self.output.unwrap_or_else(|| Destination::Input(self.input.clone())),
-            signature,
-            without_dwarf: encode::WithoutDwarf::Error,
-            input: self.input,
+        options.lang_only = self.lang.map(|l| l.0).unwrap_or_default();
+        let search = &mut options.search;
+        (search.symbols, search.supplementary, search.package) = (self.elf, self.alt, self.dwp);
+        search.debug_directories.splice(0..0, self.debug_dir);
+        options
+    }
+}
+
+#[derive(Debug, Args)]
+struct ModulesArgs {
+    /// Files, or directories: all .ko, .ko.xz, .ko.gz and .ko.zst below them
+    #[arg(required = true, value_name = "DIR|FILE")]
+    inputs: Vec<PathBuf>,
+
+    /// What the outputs continue: raw BTF or an ELF file with a section .BTF, such as vmlinux
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    /// The directory of the outputs, which is made if need be: NAME.ko becomes NAME.btf
+    #[arg(short, long, value_name = "DIR", required_unless_present = "in_place")]
+    output: Option<PathBuf>,
+
+    /// Put the BTF into each file itself, as section .BTF
+    #[arg(short, long, conflicts_with = "output")]
+    in_place: bool,
+
+    /// Rewrite signed modules as well: their signature is taken off
+    #[arg(long, conflicts_with = "output")]
+    force: bool,
+
+    /// Distill the base for each output: NAME.btf.base, or section .BTF.base
+    #[arg(long, requires = "base")]
+    distill_base: bool,
+
+    /// Number of workers; the default is the CPUs that affinity and cgroup allow
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<Jobs>,
+
+    #[command(flatten)]
+    options: OptionArgs,
+
+    /// Write the results as JSON, one object in a line: module, ok, and bytes, types, functions or error
+    #[arg(long)]
+    json: bool,
+
+    /// Show no progress bar
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl ModulesArgs {
+    fn request(self) -> modules::Request {
+        modules::Request {
+            inputs: self.inputs,
             base: self.base,
-            options,
+            directory: self.output,
+            signature: if self.force { Signature::Drop } else { Signature::Refuse },
+            options: self.options.options(self.distill_base),
             jobs: self.jobs.unwrap_or_default(),
-            stats: self.stats,
-            verbose: self.verbose,
+            json: self.json,
             progress: !self.quiet,
         }
     }

@@ -27,6 +27,19 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
+    /// The file of that name with one more ending.
+    pub(crate) fn beside(&self, ending: &str) -> Option<Destination> {
+        match self {
+            Destination::File(path) => {
+                let mut path = path.clone().into_os_string();
+                path.push(".");
+                path.push(ending);
+                Some(Destination::File(path.into()))
+            }
+            _ => None,
+        }
+    }
+
     /// The path, or the name of standard output in messages.
     pub(crate) fn path(&self) -> &Path {
         match self {
