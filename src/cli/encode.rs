@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use btfgen::btf::{Endian, Writer};
 use btfgen::elf::insert::{Change, Signature, set_sections};
 use btfgen::report::Phase;
-use btfgen::{Base, Encoder, Error, Features, Image, Jobs, Options, Result};
+use btfgen::{Base, Encoder, Error, Features, Files, Image, Jobs, Options, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -101,11 +101,10 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     signals::expect_of(input);
     let (image, map) = timed("map", || Image::open(input));
     let image = image?;
-    let has_dwarf =
-        [b".debug_info".as_slice(), b".zdebug_info"].iter().any(|name| image.section(name).is_some());
     if let Some(base) = &base
-        && !has_dwarf
         && request.without_dwarf == WithoutDwarf::Nothing
+        && lacks_dwarf(&image)
+        && Files::open(&image, &request.options.search).is_ok_and(|files| lacks_dwarf(files.debug()))
     {
         return write_nothing(request, &output, base.btf().endian());
     }
@@ -158,6 +157,10 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     // They go with the process, which ends now; freeing them first only takes time.
     std::mem::forget((image, btf));
     Ok(())
+}
+
+fn lacks_dwarf(image: &Image) -> bool {
+    [b".debug_info".as_slice(), b".zdebug_info"].iter().all(|name| image.section(name).is_none())
 }
 
 /// The output for a module without DWARF: none in the module itself, but a file that was named must exist.
