@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use btfgen::btf::{Endian, Writer};
 use btfgen::elf::insert::{Change, Signature, set_sections};
 use btfgen::report::Phase;
-use btfgen::{Base, Encoder, Error, Features, Image, Jobs, Options, Result};
+use btfgen::{Base, Encoder, Error, Features, Files, Image, Jobs, Options, Result, Search};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -102,8 +102,8 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let (image, map) = timed("map", || Image::open(input));
     let image = image?;
     if let Some(base) = &base
-        && has_nothing(&image)
         && request.without_dwarf == WithoutDwarf::Nothing
+        && has_nothing(&image, &request.options.search)
     {
         return write_nothing(request, &output, base.btf().endian());
     }
@@ -158,10 +158,13 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     Ok(())
 }
 
-/// True if a file neither holds debugging information nor says where it is.
-pub(crate) fn has_nothing(image: &Image) -> bool {
-    let names: [&[u8]; 3] = [b".debug_info", b".zdebug_info", b".debug_info.dwo"];
-    names.iter().all(|name| image.section(name).is_none()) && image.debug_link().is_none()
+/// True if neither a file nor those that it refers to hold debugging information.
+pub(crate) fn has_nothing(image: &Image, search: &Search) -> bool {
+    let lacks_dwarf = |image: &Image| {
+        let names: [&[u8]; 3] = [b".debug_info", b".zdebug_info", b".debug_info.dwo"];
+        names.iter().all(|name| image.section(name).is_none())
+    };
+    lacks_dwarf(image) && Files::open(image, search).is_ok_and(|files| lacks_dwarf(files.debug()))
 }
 
 /// The output for a module without DWARF: none in the module itself, but a file that was named must exist.

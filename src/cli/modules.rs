@@ -172,7 +172,7 @@ fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -
         );
     }
     if let Some(base) = base
-        && has_nothing(&image)
+        && has_nothing(&image, &request.options.search)
     {
         let empty = Writer::new(base.btf().endian()).finish(false)?;
         if !in_place {
