@@ -9,7 +9,7 @@ use btfgen::elf::insert::Signature;
 use btfgen::{Error, Features, Jobs, Options, Order};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::admit::AdmitArgs;
@@ -37,20 +37,25 @@ pub(crate) enum Command {
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, clap::Error> {
     let mut definition = definition();
     let mut matches = definition.try_get_matches_from_mut(args)?;
-    let cli = <Cli as clap::FromArgMatches>::from_arg_matches_mut(&mut matches)
-        .map_err(|e| e.format(&mut definition))?;
-    match (cli.command, cli.bare) {
-        (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(Box::new(args.request()))),
-        (Some(Sub::Modules(args)), _) => Ok(Command::Modules(Box::new(args.request()))),
-        (Some(Sub::Check(args)), _) => Ok(Command::Check(args.request())),
-        (Some(Sub::Admit(args)), _) => Ok(Command::Admit(args)),
-        (Some(Sub::Completions { shell }), _) => {
+    if matches.subcommand_name().is_none() {
+        if !matches.contains_id("input") {
+            return Err(definition.error(ErrorKind::MissingRequiredArgument, "no INPUT was given"));
+        }
+        let args = EncodeArgs::from_arg_matches_mut(&mut matches);
+        let args = args.map_err(|e| e.format(&mut definition))?;
+        return Ok(Command::Encode(Box::new(args.request())));
+    }
+    match Sub::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut definition))? {
+        Sub::Encode(args) => Ok(Command::Encode(Box::new(args.request()))),
+        Sub::Modules(args) => Ok(Command::Modules(Box::new(args.request()))),
+        Sub::Check(args) => Ok(Command::Check(args.request())),
+        Sub::Admit(args) => Ok(Command::Admit(args)),
+        Sub::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut definition, NAME, &mut text);
             Ok(Command::Text(text))
         }
-        (Some(Sub::Man { command }), _) => manual(definition, command.as_deref()).map(Command::Text),
-        (None, None) => Err(definition.error(ErrorKind::MissingRequiredArgument, "no INPUT was given")),
+        Sub::Man { command } => manual(definition, command.as_deref()).map(Command::Text),
     }
 }
 
@@ -96,7 +101,8 @@ fn definition() -> clap::Command {
         more.push_str(&format!("  {code:2}  {what}\n"));
     }
     let brief = format!("Example: {}\n", EXAMPLES[0].0);
-    Cli::command().after_help(brief).after_long_help(more)
+    // What stands without a command is an encode.
+    EncodeArgs::augment_args(Cli::command()).after_help(brief).after_long_help(more)
 }
 
 /// The manual page of the program or of one of its commands.
@@ -142,8 +148,6 @@ fn manual(mut definition: clap::Command, command: Option<&str>) -> Result<Vec<u8
 struct Cli {
     #[command(subcommand)]
     command: Option<Sub>,
-    #[command(flatten)]
-    bare: Option<EncodeArgs>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -296,19 +300,19 @@ struct OptionArgs {
     lang: Option<Languages>,
 
     /// The file that has the symbols, if INPUT has only the debugging information
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     elf: Option<PathBuf>,
 
     /// The supplementary file that dwz made beside INPUT, if it is not where INPUT says
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     alt: Option<PathBuf>,
 
     /// The package of split DWARF, if it is not INPUT.dwp
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     dwp: Option<PathBuf>,
 
     /// A directory with debugging information by build id and path, like /usr/lib/debug; may be repeated
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, hide_short_help = true, value_name = "DIR")]
     debug_dir: Vec<PathBuf>,
 }
 
