@@ -59,6 +59,8 @@
 
 pub mod btf;
 mod build;
+pub mod diff;
+pub mod dump;
 pub mod dwarf;
 pub mod elf;
 mod encode;

@@ -5,7 +5,10 @@
 //! says nothing unless asked.
 
 mod check;
+mod diff;
+mod dump;
 mod encode;
+mod inspect;
 mod language;
 mod native;
 mod output;
@@ -24,9 +27,9 @@ use native::Command;
 
 /// What each exit status means: in the help, in the manual page and in `Error::exit_code`.
 pub(crate) const EXIT_STATUS: [(u8, &str); 4] = [
-    (0, "done; for check: no violation"),
-    (1, "the input cannot be encoded; for check: there are violations"),
-    (2, "the command was put together wrongly"),
+    (0, "done; for check: no violation; for diff: no difference"),
+    (1, "the input cannot be encoded; for check: there are violations; for diff: differences"),
+    (2, "the command was put together wrongly; for diff: any error"),
     (74, "the system refused to read or write"),
 ];
 
@@ -59,6 +62,8 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     match command {
         Command::Encode(request) => encode::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Check(request) => check::run(&request),
+        Command::Diff(request) => Ok(diff::run(&request)),
+        Command::Dump(request) => dump::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),
     }
 }

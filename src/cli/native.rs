@@ -12,8 +12,9 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::inspect::{DiffArgs, DumpArgs};
 use super::output::Destination;
-use super::{EXIT_STATUS, check, encode, language};
+use super::{EXIT_STATUS, check, diff, dump, encode, language};
 
 /// What was asked for.
 pub(crate) enum Command {
@@ -21,6 +22,10 @@ pub(crate) enum Command {
     Encode(encode::Request),
     /// Check files.
     Check(check::Request),
+    /// Compare two BTFs.
+    Diff(diff::Request),
+    /// Show BTF.
+    Dump(dump::Request),
     /// Write a text to standard output.
     Text(Vec<u8>),
 }
@@ -37,6 +42,8 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
     match (cli.command, cli.bare) {
         (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(args.request())),
         (Some(Sub::Check(args)), _) => Ok(Command::Check(args.request())),
+        (Some(Sub::Diff(args)), _) => Ok(Command::Diff(args.request())),
+        (Some(Sub::Dump(args)), _) => Ok(Command::Dump(args.request())),
         (Some(Sub::Completions { shell }), _) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut definition, NAME, &mut text);
@@ -152,6 +159,16 @@ enum Sub {
     /// load, target for kernels before the version given with --kernel; hygiene is what no kernel refuses
     /// but nobody should write.
     Check(CheckArgs),
+    /// Compare two BTFs as graphs: ids and order do not matter
+    ///
+    /// Each cause is reported once, by category; how many types differ only because they contain it is counted
+    /// there.
+    Diff(DiffArgs),
+    /// Show BTF as text, as JSON or as a C header
+    ///
+    /// raw is the form of bpftool btf dump; json is documented with btfgen::dump::json; c is a header for BPF
+    /// programs, vmlinux.h, with the types of the base and of every FILE in one.
+    Dump(DumpArgs),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell
@@ -336,7 +353,7 @@ impl CheckArgs {
 }
 
 /// `-` is standard output; an empty name is none.
-fn destination(text: OsString) -> Result<Destination, &'static str> {
+pub(super) fn destination(text: OsString) -> Result<Destination, &'static str> {
     match text.as_encoded_bytes() {
         b"" => Err("an empty file name"),
         b"-" => Ok(Destination::Stdout),
