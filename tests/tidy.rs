@@ -149,6 +149,8 @@ fn who_may_know_whom() {
         ("merge", &["btf", "table", "options", "symtab"]),
         ("files", &["elf", "dwarf", "options"]),
         ("dump", &["btf"]),
+        ("diff", &["btf"]),
+        ("plain", &["diff"]),
     ]
     .into();
     let mut wrong = Vec::new();

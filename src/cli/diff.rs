@@ -181,6 +181,7 @@ fn as_json(request: &Request, changes: &[Change]) -> String {
                 "before": c.before,
                 "after": c.after,
                 "follow": c.follow,
+                "more": c.more,
             })
         }));
     }

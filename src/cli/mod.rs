@@ -33,13 +33,28 @@ pub(crate) const EXIT_STATUS: [(u8, &str); 4] = [
     (74, "the system refused to read or write"),
 ];
 
-/// Runs the command line of this process, as `pahole` if that is the name or the only purpose of the program.
-pub(crate) fn main(as_pahole: bool) -> ExitCode {
-    let args = std::env::args_os();
-    if as_pahole || pahole::is_called(std::env::args_os().next().as_deref()) {
-        return pahole::run(args);
+/// What a program is for, whatever its file is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// Everything; `pahole` if that is its name.
+    Btfgen,
+    /// What kernel builds call.
+    Pahole,
+    /// The command `diff` alone.
+    Btfdiff,
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main(program: Program) -> ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let pahole = program == Program::Btfgen && pahole::is_called(args.first().map(OsString::as_os_str));
+    if pahole || program == Program::Pahole {
+        return pahole::run(args.into_iter());
     }
-    run(args).unwrap_or_else(|error| {
+    if program == Program::Btfdiff {
+        args.insert(args.len().min(1), "diff".into());
+    }
+    run(args.into_iter()).unwrap_or_else(|error| {
         complain(&error);
         ExitCode::from(error.exit_code())
     })

@@ -50,7 +50,7 @@ impl Log<'_> {
     fn add(&mut self, category: Category, path: &str, before: String, after: String) {
         let (subject, name) = (self.subject.clone(), self.name.clone());
         let path = path.to_owned();
-        self.changes.push(Change { category, subject, name, path, before, after, follow: 0 });
+        self.changes.push(Change { category, subject, name, path, before, after, follow: 0, more: 0 });
     }
 
     fn shape(&self, shape: &Shape) -> String {
@@ -108,6 +108,9 @@ impl<'c> Compare<'c> {
             false
         });
         after.retain(|(i, ..)| !gone.contains(i));
+        // What nothing uses here is used there.
+        before.retain(|(_, d, _)| !is_used(d, self.after));
+        after.retain(|(_, d, _)| !is_used(d, self.before));
         if before.is_empty() && after.is_empty() {
             return;
         }
@@ -375,6 +378,8 @@ impl<'c> Compare<'c> {
         let mut taken = vec![false; b.members.len()];
         let mut removed = Vec::new();
         let mut last = None;
+        // How far the member before this one moved, and the change that says so.
+        let mut run: Option<(i64, usize)> = None;
         for (i, (m, &other)) in a.members.iter().zip(&matched).enumerate() {
             let Some(j) = other else {
                 removed.push(m);
@@ -386,12 +391,21 @@ impl<'c> Compare<'c> {
             let mut moved = false;
             if m.offset_bits != n.offset_bits {
                 moved = true;
-                log.add(Category::MemberMoved, &own, at(m.offset_bits), at(n.offset_bits));
+                let by = i64::from(n.offset_bits) - i64::from(m.offset_bits);
+                match run.and_then(|(far, change)| Some((far, log.changes.get_mut(change)?))) {
+                    Some((far, change)) if far == by => change.more += 1,
+                    _ => {
+                        run = Some((by, log.changes.len()));
+                        log.add(Category::MemberMoved, &own, at(m.offset_bits), at(n.offset_bits));
+                    }
+                }
             } else if last.is_some_and(|last| j < last) {
                 moved = true;
                 log.add(Category::MemberMoved, &own, String::new(), "in another order".to_owned());
             }
-            if moved && outermost {
+            if !moved {
+                run = None;
+            } else if outermost {
                 log.moved.push(i);
             }
             last = last.max(Some(j));
@@ -483,6 +497,7 @@ impl<'c> Compare<'c> {
         let mut others: HashMap<Symbol, (usize, u64)> =
             b.values.iter().enumerate().map(|(j, (name, v))| (*name, (j, *v))).collect();
         let mut last = None;
+        let mut run: Option<(u64, usize)> = None;
         let own = |name: Symbol| match path {
             "" => self.symbols.text(name),
             path => format!("{path}.{}", self.symbols.text(name)),
@@ -490,8 +505,18 @@ impl<'c> Compare<'c> {
         for (name, v) in &a.values {
             match others.remove(name) {
                 Some((j, w)) => {
-                    if *v != w {
-                        log.add(Category::EnumeratorChanged, &own(*name), value(a, *v), value(b, w));
+                    let by = w.wrapping_sub(*v);
+                    if by == 0 {
+                        run = None;
+                    }
+                    if by != 0 {
+                        match run.and_then(|(far, change)| Some((far, log.changes.get_mut(change)?))) {
+                            Some((far, change)) if far == by => change.more += 1,
+                            _ => {
+                                run = Some((by, log.changes.len()));
+                                log.add(Category::EnumeratorChanged, &own(*name), value(a, *v), value(b, w));
+                            }
+                        }
                     } else if last.is_some_and(|last| j < last) {
                         let text = "in another order".to_owned();
                         log.add(Category::EnumeratorChanged, &own(*name), String::new(), text);
@@ -576,7 +601,7 @@ impl<'c> Compare<'c> {
         let key = (Class::Anonymous, Symbol::EMPTY);
         let mut push = |category, subject: String, before: String, after: String| {
             let (name, path) = (String::new(), String::new());
-            let changes = vec![Change { category, subject, name, path, before, after, follow: 0 }];
+            let changes = vec![Change { category, subject, name, path, before, after, follow: 0, more: 0 }];
             found.push(Found { key, changes, resized: false, moved: None, pair: None });
         };
         if self.mode == Mode::Equal {
@@ -601,6 +626,11 @@ impl<'c> Compare<'c> {
             push(category, text, String::new(), String::new());
         }
     }
+}
+
+/// Whether a type without a name is part of a catalogue.
+fn is_used(d: &Definition, catalogue: &Catalogue) -> bool {
+    matches!(&d.body, Body::Anonymous(shape) if catalogue.anonymous.contains_key(shape))
 }
 
 /// An enumeration that is only declared.

@@ -169,6 +169,8 @@ pub struct Change {
     pub after: String,
     /// How many others differ only because they contain it.
     pub follow: usize,
+    /// How many members or values right after it moved just as far.
+    pub more: usize,
 }
 
 impl fmt::Display for Change {
@@ -183,6 +185,9 @@ impl fmt::Display for Change {
             (before, "") => write!(f, ": {before}")?,
             ("", after) => write!(f, ": {after}")?,
             (before, after) => write!(f, ": {before} -> {after}")?,
+        }
+        if self.more > 0 {
+            write!(f, ", and {} after it", self.more)?;
         }
         if self.follow > 0 {
             write!(f, " ({} types contain it)", self.follow)?;
