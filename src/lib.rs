@@ -61,6 +61,8 @@
 pub mod admission;
 pub mod btf;
 mod build;
+pub mod diff;
+pub mod dump;
 pub mod dwarf;
 pub mod elf;
 mod encode;

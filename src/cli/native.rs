@@ -13,8 +13,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::admit::AdmitArgs;
+use super::inspect::{DiffArgs, DumpArgs};
 use super::output::Destination;
-use super::{EXIT_STATUS, check, encode, language, modules};
+use super::{EXIT_STATUS, check, diff, dump, encode, language, modules};
 
 /// What was asked for.
 pub(crate) enum Command {
@@ -26,6 +27,10 @@ pub(crate) enum Command {
     Check(check::Request),
     /// Ask for a share of the machine, or about it.
     Admit(AdmitArgs),
+    /// Compare two BTFs.
+    Diff(diff::Request),
+    /// Show BTF.
+    Dump(dump::Request),
     /// Write a text to standard output.
     Text(Vec<u8>),
 }
@@ -49,6 +54,8 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
         Sub::Encode(args) => Ok(Command::Encode(Box::new(args.request()))),
         Sub::Modules(args) => Ok(Command::Modules(Box::new(args.request()))),
         Sub::Check(args) => Ok(Command::Check(args.request())),
+        Sub::Diff(args) => Ok(Command::Diff(args.request())),
+        Sub::Dump(args) => Ok(Command::Dump(args.request())),
         Sub::Admit(args) => Ok(Command::Admit(args)),
         Sub::Completions { shell } => {
             let mut text = Vec::new();
@@ -168,6 +175,16 @@ enum Sub {
     /// load, target for kernels before the version given with --kernel; hygiene is what no kernel refuses
     /// but nobody should write.
     Check(CheckArgs),
+    /// Compare two BTFs as graphs: ids and order do not matter
+    ///
+    /// Each cause is reported once, by category; how many types differ only because they contain it is counted
+    /// there.
+    Diff(DiffArgs),
+    /// Show BTF as text, as JSON or as a C header
+    ///
+    /// raw is the form of bpftool btf dump; json is documented with btfgen::dump::json; c is a header for BPF
+    /// programs, vmlinux.h, with the types of the base and of every FILE in one.
+    Dump(DumpArgs),
     /// Show what memory and CPUs may be used here
     Admit(AdmitArgs),
     /// Write a completion script for a shell to standard output
@@ -450,7 +467,7 @@ impl CheckArgs {
 }
 
 /// `-` is standard output; an empty name is none.
-fn destination(text: OsString) -> Result<Destination, &'static str> {
+pub(super) fn destination(text: OsString) -> Result<Destination, &'static str> {
     match text.as_encoded_bytes() {
         b"" => Err("an empty file name"),
         b"-" => Ok(Destination::Stdout),

@@ -65,6 +65,24 @@ impl Source {
         self.btf().and_then(parse).map_err(|e| e.in_file(path))
     }
 
+    /// Gives the BTF to `f`: above the base that the file carries, else above the given one.
+    ///
+    /// # Errors
+    /// It holds none, or one that does not fit the base; and those of `f`.
+    pub(crate) fn with_btf<T>(
+        &self,
+        base: Option<&Btf<'_>>,
+        f: impl FnOnce(&Btf<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let data = self.btf()?;
+        let carried = self.section(b".BTF.base")?;
+        let carried = carried.map(Btf::parse).transpose().map_err(|e| e.hint("its .BTF.base"))?;
+        match carried.as_ref().or(base) {
+            Some(base) => f(&Btf::parse_split(data, base)?),
+            None => f(&Btf::parse(data).map_err(|e| e.hint("is it split from a --base?"))?),
+        }
+    }
+
     /// A section of an ELF file, if it has content.
     pub(crate) fn section(&self, name: &[u8]) -> Result<Option<&[u8]>> {
         match self {
