@@ -29,10 +29,13 @@
 //!
 //! The stages, as [`Encoder::encode`] runs them:
 //!
-//! 1. *open*: an [`Image`] is mapped, the headers of its units are listed ([`dwarf::Program`]).
+//! 1. *open*: an [`Image`] is mapped, the other files that hold parts of its debugging information are found
+//!    ([`Files`]), their sections decompressed and relocated where need be, the headers of all units listed
+//!    ([`dwarf::Program`]).
 //! 2. *walk*: every worker takes the next unit, compiles its abbreviations to layouts
 //!    ([`dwarf::Layouts`]), walks it ([`dwarf::walk`]), computes keys, and keeps what is new: types,
-//!    what is said about functions, variables.
+//!    what is said about functions, variables. What a unit refers to in another is copied from there, down
+//!    to names: so units that refer to each other need not be merged, and still go in parallel.
 //! 3. *join*: one table.
 //! 4. *exact*: a named struct, union or enum is a leaf to whoever refers to it, which makes keys
 //!    computable in one pass. That is exact unless a name has several definitions: those names are known
