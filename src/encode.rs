@@ -141,7 +141,7 @@ impl<'p> Encoder<'p> {
                 }
                 exact.add(&skeletons(context, &units)?, &tables);
             }
-            let refined = refine(context, &exact.meanings())?;
+            let refined = refine(context, &exact.meanings(&tables))?;
             report.units_rewalked = exact.units() as u64;
             if !exact.is_settled() {
                 report.warnings.insert("unsettled-names", 1);

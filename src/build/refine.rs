@@ -34,8 +34,13 @@ impl<'a> Builder<'a> {
         for variable in graph.own_variables().iter().filter(|v| v.address.is_some()) {
             changes.need_changed(graph, graph.variable_type(variable));
         }
-        changes.need_all(graph, &self.keys);
-        self.remake_types(*number, named, &mut changes, refined)?;
+        for (&id, meaning) in self.keys.anchors.iter().zip(named) {
+            if changes.remade[id.index()] && refined.made(meanings, meaning).is_none() {
+                targets(graph, graph.node(id)).for_each(|link| changes.need(graph, link));
+            }
+        }
+        changes.need_below(graph, &self.keys);
+        self.remake_types(index, meanings, &mut changes, refined)?;
         self.remake_tags(*number, &changes, refined)?;
         let variant = &mut |id: NodeId| changes.variants[id.index()];
         for (i, state) in &states {
@@ -73,22 +78,22 @@ impl<'a> Builder<'a> {
     /// Takes back the types that are changed, and writes them with their new keys.
     fn remake_types(
         &mut self,
-        number: u32,
-        named: &[Meaning],
+        index: usize,
+        meanings: &Meanings,
         changes: &mut Changes,
         refined: &mut Refined<'a>,
     ) -> Result<()> {
         let Builder { graph, keys, interner, warnings, .. } = self;
+        let (number, named) = (meanings.units[index].0, &meanings.units[index].1);
         interner.begin(graph);
-        for &id in keys.order.iter().chain(&keys.anchors) {
-            let node = graph.node(id);
-            if !changes.needed[id.index()] {
-                continue;
-            }
-            interner.intern_names(graph, node, warnings)?;
-            let (plain, full) = changes.compute(graph, interner, id);
-            let entry =
-                interner.insert(graph, node, full, &mut |id| changes.variants[id.index()], warnings)?;
+        for &id in keys.order.iter().filter(|id| changes.needed[id.index()]) {
+            interner.intern_names(graph, graph.node(id), warnings)?;
+            let plain = changes.content_key(graph, interner, id, false);
+            let full = changes.content_key(graph, interner, id, true);
+            changes.plain[id.index()] = plain;
+            changes.full[id.index()] = full;
+            let variant = &mut |id: NodeId| changes.variants[id.index()];
+            let entry = interner.insert(graph, graph.node(id), full, variant, warnings)?;
             interner.set_entry(id, entry);
             if changes.remade[id.index()] {
                 refined.forgotten_types.push(plain);
@@ -96,9 +101,28 @@ impl<'a> Builder<'a> {
             }
         }
         for (&id, meaning) in keys.anchors.iter().zip(named) {
-            if changes.remade[id.index()] {
-                refined.definitions.insert(meaning.identity, changes.full[id.index()]);
+            if !changes.remade[id.index()] {
+                continue;
             }
+            let entry = match refined.made(meanings, meaning) {
+                Some(known) => known,
+                None => {
+                    interner.intern_names(graph, graph.node(id), warnings)?;
+                    let full = changes.content_key(graph, interner, id, true);
+                    let variant = &mut |id: NodeId| changes.variants[id.index()];
+                    let new = interner.insert(graph, graph.node(id), full, variant, warnings)?;
+                    let key = |entry| interner.tables.types.get(entry).key;
+                    let known = refined.definitions.entry(meaning.identity).or_insert(new);
+                    if key(new) < key(*known) {
+                        *known = new;
+                    }
+                    new
+                }
+            };
+            changes.plain[id.index()] = meaning.plain;
+            interner.set_entry(id, entry);
+            refined.forgotten_types.push(meaning.plain);
+            interner.tables.types.occur(entry, place(number, id), 1);
         }
         Ok(())
     }
@@ -106,7 +130,7 @@ impl<'a> Builder<'a> {
     /// Takes back the tags on what was written anew, and writes them anew.
     fn remake_tags(&mut self, number: u32, changes: &Changes, refined: &mut Refined<'a>) -> Result<()> {
         let Builder { graph, interner, warnings, .. } = self;
-        for tag in graph.tags.iter().filter(|tag| changes.needed[tag.node.index()]) {
+        for tag in graph.tags.iter().filter(|tag| changes.is_made(tag.node)) {
             let value = interner.intern(tag.value, NameUse::Text, warnings)?;
             let hash = interner.tables.strings.hash(value);
             let target = changes.plain[tag.node.index()];
@@ -124,9 +148,9 @@ struct Changes {
     leads: Vec<bool>,
     /// It has another key itself.
     remade: Vec<bool>,
-    /// It is made again, because it is changed or something changed refers to it.
+    /// Of unnamed nodes, that they are made again, because they are changed or something changed refers to them.
     needed: Vec<bool>,
-    /// The key of the first walk, and the one that it has now; of what is needed.
+    /// The key of the first walk, of what is made again; and of unnamed nodes the one that they have now.
     plain: Vec<Key>,
     full: Vec<Key>,
 }
@@ -140,7 +164,7 @@ impl Changes {
             variants: vec![Variant::Usual; count],
             leads: vec![false; count],
             remade: vec![false; count],
-            needed: Vec::new(),
+            needed: vec![false; count],
             plain: keys_of_none(),
             full: keys_of_none(),
         };
@@ -158,10 +182,10 @@ impl Changes {
             changes.leads[id.index()] = leads;
             changes.remade[id.index()] = leads;
         }
+        changes.needed.clone_from(&changes.remade);
         for &id in &keys.anchors {
             changes.remade[id.index()] = targets(graph, graph.node(id)).any(|link| changes.has(graph, link));
         }
-        changes.needed.clone_from(&changes.remade);
         changes
     }
 
@@ -185,26 +209,24 @@ impl Changes {
     }
 
     /// Notes everything that what is needed refers to.
-    fn need_all(&mut self, graph: &Graph, keys: &Keys) {
-        // Each node stands behind those that it refers to, and anchors behind all others.
-        for &id in keys.order.iter().chain(&keys.anchors).rev() {
+    fn need_below(&mut self, graph: &Graph, keys: &Keys) {
+        // Each node stands behind those that it refers to.
+        for &id in keys.order.iter().rev() {
             if self.needed[id.index()] {
                 targets(graph, graph.node(id)).for_each(|link| self.need(graph, link));
             }
         }
     }
 
-    /// Computes the keys of a needed node, whose names are interned: as it was, and as it is.
-    fn compute(&mut self, graph: &Graph, interner: &Interner<'_>, id: NodeId) -> (Key, Key) {
-        let key = |full| {
-            let name = &mut |name, used| interner.name_hash(name, used);
-            node_key(graph, graph.node(id), name, &mut |link| self.key(graph, interner, link, full))
-        };
-        let plain = key(false);
-        let full = if self.remade[id.index()] { key(true) } else { plain };
-        self.plain[id.index()] = plain;
-        self.full[id.index()] = full;
-        (plain, full)
+    /// True for what is made again.
+    fn is_made(&self, id: NodeId) -> bool {
+        self.needed[id.index()] || self.remade[id.index()]
+    }
+
+    /// The content key of a node whose names are interned, now or (if not `full`) as it was.
+    fn content_key(&self, graph: &Graph, interner: &Interner<'_>, id: NodeId, full: bool) -> Key {
+        let name = &mut |name, used| interner.name_hash(name, used);
+        node_key(graph, graph.node(id), name, &mut |link| self.key(graph, interner, link, full))
     }
 
     /// The key of a reference to a needed or a named node, now or (if not `full`) as it was.

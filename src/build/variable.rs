@@ -1,8 +1,8 @@
 //! Variables with an address.
 
+use super::Builder;
 use super::graph::NodeId;
 use super::intern::NameUse;
-use super::{Builder, key};
 use crate::Result;
 use crate::btf::is_identifier;
 use crate::dwarf::Unit;
@@ -40,14 +40,14 @@ impl Builder<'_> {
             let about = declared.unwrap_or(variable);
             let name = if about.name.is_none() { variable.name } else { about.name };
             let target = graph.variable_type(variable);
-            let Some(node) = graph.resolve(target).filter(|&node| wanted(node)) else { continue };
+            if !graph.resolve(target).is_some_and(wanted) {
+                continue;
+            }
             let Some(bytes) = name.find(unit.program.files()) else { continue };
             if MADE_UP.iter().any(|prefix| bytes.starts_with(prefix)) || !is_identifier(&bytes) {
                 continue;
             }
-            if key::class_of(graph.node(node)).is_some() {
-                interner.intern(graph.node(node).name, NameUse::Identifier, warnings)?;
-            }
+            interner.intern_referred(graph, target, warnings)?;
             let mut tags = Vec::new();
             for &tag in variable.tags.iter().chain(declared.iter().flat_map(|v| &v.tags)) {
                 tags.push(interner.intern(tag, NameUse::Text, warnings)?);

@@ -22,7 +22,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
-use super::net::{Net, NodeId, Token};
+use super::net::{Net, NodeId, Token, TokenMap};
 use crate::table::{
     Anchor, Entry, EntryId, Key, KeyHasher, KeyMap, Meaning, Meanings, Mentions, Refined, Skeleton, Tables,
     Variant,
@@ -66,7 +66,7 @@ struct Name {
     /// The identity of its usual definition, if it is split; no token if none is as the first walk saw it.
     usual: Option<Token>,
     /// Its incomplete definitions that stand for complete ones.
-    completed: HashMap<Token, Complete>,
+    completed: TokenMap<Complete>,
 }
 
 /// What an incomplete definition stands for.
@@ -213,15 +213,19 @@ impl Exact {
     }
 
     /// What the names in the doubtful units mean.
-    pub fn meanings(&self) -> Meanings {
+    pub fn meanings(&self, tables: &Tables<'_>) -> Meanings {
         let meaning = |id| {
             let node = self.net.node(id);
-            Meaning { variant: self.net.variant(node.value), identity: self.net.key(node.identity) }
+            Meaning {
+                variant: self.net.variant(node.value),
+                plain: node.entry.map_or(Key::VOID, |entry| tables.types.get(entry).key),
+                identity: self.net.key(node.identity),
+            }
         };
         let units = self.net.units.iter().map(|unit| (unit.number, unit.named().map(meaning).collect()));
         let mut units: Vec<_> = units.collect();
         units.sort_unstable_by_key(|&(number, _)| number);
-        Meanings { units, foreign: self.net.foreign() }
+        Meanings { units, foreign: self.net.foreign(), is_settled: self.is_settled() }
     }
 
     fn name(&self, id: NodeId) -> Option<NameNumber> {
@@ -232,7 +236,7 @@ impl Exact {
     /// ones, and whether the name is split.
     fn classify(&mut self, name: NameNumber, tables: &Tables<'_>) {
         let classes = self.classes(name, tables);
-        let mut completed = HashMap::new();
+        let mut completed = TokenMap::default();
         for class in classes.iter().filter(|class| class.incomplete) {
             let mut found: Option<(&Class, _)> = None;
             self.net.spend(classes.len());
@@ -273,9 +277,9 @@ impl Exact {
         let work = this.entries.len() + this.definitions.len() + this.declarations.len();
         self.net.spend(work);
         let mut classes = Vec::<Class>::new();
-        let mut by_content: HashMap<Token, usize> = HashMap::new();
+        let mut by_content: TokenMap<usize> = TokenMap::default();
         // By identity, the class of all that had it; none if it is torn apart.
-        let mut heirs: HashMap<Token, Option<usize>> = HashMap::new();
+        let mut heirs: TokenMap<Option<usize>> = TokenMap::default();
         let mut take = |plain, content, old, count, node, incomplete| {
             let i = *by_content.entry(content).or_insert(classes.len());
             let heir = heirs.entry(old).or_insert(Some(i));
@@ -458,7 +462,8 @@ impl Exact {
             }
             tables.funcs.forget(refined.forgotten_funcs.iter().copied());
             remade.extend(refined.tables.variables.iter().map(|variable| variable.first));
-            for (&identity, &key) in &refined.definitions {
+            for (&identity, &entry) in &refined.definitions {
+                let key = refined.tables.types.get(entry).key;
                 let known = variants.exact.entry(identity).or_insert(key);
                 *known = key.min(*known);
             }

@@ -5,12 +5,24 @@
 //! comparing and keeping many of them is cheap.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use crate::table::{EntryId, Key, KeyHasher, KeyMap, Site, Skeleton, SkeletonRef, Tables, Variant};
+use crate::table::{
+    EntryId, Key, KeyHasher, KeyIdentity, KeyMap, Site, Skeleton, SkeletonRef, Tables, Variant,
+};
 
 /// A key by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token(u32);
+
+/// A map by token.
+pub(super) type TokenMap<V> = HashMap<Token, V, BuildHasherDefault<KeyIdentity>>;
+
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    }
+}
 
 impl Token {
     /// The value of the usual definition of a name, or of its only one.

@@ -31,11 +31,6 @@ impl First {
 
     /// Later than everything.
     pub const NEVER: First = First(u64::MAX);
-
-    /// The number of the unit.
-    pub fn unit(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
 }
 
 /// Where something lies: the number of its unit, and its offset in the unit in bytes.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{Key, KeyMap, Site, Tables, Variant};
+use super::{EntryId, Key, KeyMap, Site, Tables, Variant};
 
 /// Which named structs, unions and enums of a unit refer to which: its types without anything that is the
 /// same wherever their keys are.
@@ -45,6 +45,8 @@ pub struct Meanings {
     pub units: Vec<(u32, Vec<Meaning>)>,
     /// The same for those who refer to a node from another unit. What is not in here is the usual definition.
     pub foreign: HashMap<Site, Variant>,
+    /// Definitions of one identity are equal. Not so where the search ended too early.
+    pub is_settled: bool,
 }
 
 /// What a named node is.
@@ -52,6 +54,8 @@ pub struct Meanings {
 pub struct Meaning {
     /// What is meant by whoever refers to it.
     pub variant: Variant,
+    /// Its key in the first walk.
+    pub plain: Key,
     /// Of a definition, the key that [`Variant::Exact`] has for it; equal for equal definitions of the name.
     pub identity: Key,
 }
@@ -65,6 +69,13 @@ pub struct Refined<'a> {
     pub forgotten_types: Vec<Key>,
     /// Keys of states of functions that they held at first.
     pub forgotten_funcs: Vec<Key>,
-    /// By identity, the keys of the definitions that have changed.
-    pub definitions: KeyMap<Key>,
+    /// By identity, the definitions that have changed.
+    pub definitions: KeyMap<EntryId>,
+}
+
+impl Refined<'_> {
+    /// The definition that a changed one is equal to, if one was made.
+    pub fn made(&self, meanings: &Meanings, meaning: &Meaning) -> Option<EntryId> {
+        self.definitions.get(&meaning.identity).copied().filter(|_| meanings.is_settled)
+    }
 }
