@@ -22,7 +22,7 @@ use crate::options::{Features, Jobs, Options};
 use crate::pool;
 use crate::report::{Outcome, Report};
 use crate::symtab::Symtab;
-use crate::table::{Refined, Tables};
+use crate::table::{Meanings, Refined, Skeleton, Tables};
 use crate::{Error, Result};
 
 /// An encode: what it shall do, on how many workers.
@@ -136,12 +136,16 @@ impl<'p> Encoder<'p> {
 
         // Exactness: from here on equal keys mean equal types, also where a name means several things.
         let variants = report.phase("exact", true, |report| {
-            let mut exact = Exact::default();
-            let mut refined: Vec<Refined<'_>> = Vec::new();
-            while exact.advance(&tables, &refined) {
-                refined = refine(context, &exact)?;
+            let mut exact = Exact::new(&tables);
+            loop {
+                let units = exact.advance(&tables);
+                if units.is_empty() {
+                    break;
+                }
+                exact.add(&skeletons(context, &units)?, &tables);
             }
-            report.units_rewalked = exact.units().count() as u64;
+            let refined = refine(context, &exact.meanings(&tables))?;
+            report.units_rewalked = exact.units() as u64;
             if !exact.is_settled() {
                 report.warnings.insert("unsettled-names", 1);
             }
@@ -365,14 +369,25 @@ fn join<'a>(tables: Vec<Tables<'a>>) -> Tables<'a> {
     tables.into_par_iter().reduce_with(both).unwrap_or_default()
 }
 
-/// Walks again the units that a name with several definitions makes doubtful.
-fn refine<'a>(context: Context<'a>, exact: &Exact) -> Result<Vec<Refined<'a>>> {
-    let numbers: Vec<u32> = exact.units().collect();
-    let new = || (Builder::new(context), Refined::default());
-    let step = |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| {
-        builder.refine(numbers[i], exact.split(), refined)
+/// Walks units for their skeletons, in the order of their numbers.
+fn skeletons(context: Context<'_>, numbers: &[u32]) -> Result<Vec<Skeleton>> {
+    let new = || (Builder::new(context), Vec::new());
+    let step = |(builder, skeletons): &mut (Builder<'_>, Vec<Skeleton>), i: usize| {
+        skeletons.push(builder.skeleton(numbers[i])?);
+        Ok(())
     };
     let done = pool::run(numbers.len(), |turn| turn, |_| {}, new, step)?;
+    let mut skeletons: Vec<_> = done.into_iter().flat_map(|d| d.worker.1).collect();
+    skeletons.sort_unstable_by_key(|skeleton| skeleton.unit);
+    Ok(skeletons)
+}
+
+/// Walks the units again that a name with several definitions makes doubtful.
+fn refine<'a>(context: Context<'a>, meanings: &Meanings) -> Result<Vec<Refined<'a>>> {
+    let new = || (Builder::new(context), Refined::default());
+    let step =
+        |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| builder.refine(meanings, i, refined);
+    let done = pool::run(meanings.units.len(), |turn| turn, |_| {}, new, step)?;
     let finish = |(builder, mut refined): (Builder<'a>, Refined<'a>)| {
         refined.tables = builder.finish().tables;
         refined

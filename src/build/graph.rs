@@ -387,6 +387,12 @@ impl Graph {
         &self.variables[..self.own.variables]
     }
 
+    /// The type of a variable, which its declaration may tell; an array may be declared without its size.
+    pub(super) fn variable_type(&self, variable: &Variable) -> Link {
+        let declared = || self.variables[self.variable_at(variable.specification)?].target;
+        variable.target.or_else(declared).unwrap_or(Link::VOID)
+    }
+
     /// The subprogram that a link leads to.
     pub(super) fn func_at(&self, link: Link) -> Option<usize> {
         match link.as_foreign() {
