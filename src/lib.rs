@@ -68,6 +68,7 @@ mod error;
 mod files;
 mod merge;
 mod options;
+pub mod plain;
 mod pool;
 pub mod report;
 mod symtab;
