@@ -52,7 +52,27 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
     /// Adds what an entry defines.
     fn entry(&mut self, at: &Ref<'a>, catalogue: &mut Catalogue) -> Result<()> {
         match at.tag() {
-            dw::DW_TAG_base_type | dw::DW_TAG_typedef => self.named(at, catalogue),
+            dw::DW_TAG_base_type => {
+                let shape = self.shape(at, 0)?;
+                if let Shape::Named { .. } = shape {
+                    return self.named(at, catalogue);
+                }
+                // A number that BTF has no word for consists of others.
+                if let Shape::Array(element, _) = &shape
+                    && let Shape::Named { key, .. } = **element
+                {
+                    let size = at.number(dw::DW_AT_byte_size).unwrap_or(0) as u32;
+                    let body = match is_complex(at) {
+                        true => Body::Number(size / 2, 0, 0, u8::MAX),
+                        false => Body::Number(1, 8, 0, 0),
+                    };
+                    catalogue.add(key, Definition { body, tags: Vec::new() });
+                }
+                self.nameless(at, catalogue)
+            }
+            // A typedef that names nothing adds nothing.
+            dw::DW_TAG_typedef if !at.has(dw::DW_AT_name) => Ok(()),
+            dw::DW_TAG_typedef => self.named(at, catalogue),
             dw::DW_TAG_structure_type
             | dw::DW_TAG_class_type
             | dw::DW_TAG_union_type
@@ -169,10 +189,35 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
         }
     }
 
+    /// A number by its name; what BTF has no word for as an array of numbers, or as an empty struct.
+    fn number_shape(&mut self, at: &Ref<'a>) -> Shape {
+        let size = at.number(dw::DW_AT_byte_size).unwrap_or(0) as u32;
+        let named = |name| Shape::Named { key: (Class::Number, name), word: Word::None, variant: 0 };
+        let (name, count) = match size {
+            _ if is_complex(at) => match size {
+                8 => (self.symbols.intern(b"float"), 2),
+                16 => (self.symbols.intern(b"double"), 2),
+                _ => (self.symbol(at), 2),
+            },
+            1 | 2 | 4 | 8 | 16 => return named(self.symbol(at)),
+            12 if encoding(at) == dw::DW_ATE_float => return named(self.symbol(at)),
+            0 => {
+                let (members, tags) = (Vec::new(), Vec::new());
+                return Shape::Composite(Rc::new(Composite {
+                    is_union: false,
+                    size_bytes: 0,
+                    members,
+                    tags,
+                }));
+            }
+            _ => (self.symbols.intern(b"u8"), size),
+        };
+        Shape::Array(Box::new(named(name)), count)
+    }
+
     fn number(&mut self, at: &Ref<'a>) -> Body {
         let size = at.number(dw::DW_AT_byte_size).unwrap_or(0) as u32;
-        let encoding = at.number(dw::DW_AT_encoding).unwrap_or(0);
-        let flags = match gimli::DwAte(encoding as u8) {
+        let flags = match encoding(at) {
             dw::DW_ATE_float => return Body::Number(size, 0, 0, u8::MAX),
             dw::DW_ATE_signed | dw::DW_ATE_signed_char => 1,
             dw::DW_ATE_boolean => 4,
@@ -197,7 +242,8 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
     fn new_shape(&mut self, at: &Ref<'a>, depth: u32) -> Result<Shape> {
         let named = |class, name, word| Shape::Named { key: (class, name), word, variant: 0 };
         Ok(match at.tag() {
-            dw::DW_TAG_base_type => named(Class::Number, self.symbol(at), Word::None),
+            dw::DW_TAG_base_type => self.number_shape(at),
+            dw::DW_TAG_typedef if !at.has(dw::DW_AT_name) => self.target(at, depth)?,
             dw::DW_TAG_typedef => named(Class::Typedef, self.symbol(at), Word::None),
             dw::DW_TAG_structure_type | dw::DW_TAG_class_type | dw::DW_TAG_union_type => {
                 if let Some(whole) = self.program.follow(at, dw::DW_AT_signature)? {
@@ -357,12 +403,11 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
         for child in at.children().iter().filter(|child| child.tag() == dw::DW_TAG_enumerator) {
             values.push((self.symbol(child), child.number(dw::DW_AT_const_value).unwrap_or(0)));
         }
-        let signed = if wide {
-            let base = self.type_of(at)?;
-            let encoding = base.and_then(|base| base.number(dw::DW_AT_encoding)).unwrap_or(0);
-            matches!(gimli::DwAte(encoding as u8), dw::DW_ATE_signed | dw::DW_ATE_signed_char)
-        } else {
-            values.iter().any(|(_, v)| *v < 0)
+        // Before DWARF 3 nothing but the values says whether they have a sign.
+        let base = if wide { self.type_of(at)? } else { None };
+        let signed = match base {
+            Some(base) => matches!(encoding(&base), dw::DW_ATE_signed | dw::DW_ATE_signed_char),
+            None => values.iter().any(|(_, v)| *v < 0),
         };
         let stored = |v: i64| match (wide, signed) {
             (true, _) => v as u64,
@@ -443,4 +488,13 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
         catalogue.add((Class::Variable, name), Definition { body: Body::Variable(shape, 0), tags });
         Ok(())
     }
+}
+
+fn encoding(at: &Ref<'_>) -> gimli::DwAte {
+    gimli::DwAte(at.number(dw::DW_AT_encoding).unwrap_or(0) as u8)
+}
+
+fn is_complex(at: &Ref<'_>) -> bool {
+    let size = at.number(dw::DW_AT_byte_size).unwrap_or(0);
+    encoding(at) == dw::DW_ATE_complex_float && matches!(size, 4 | 8 | 16 | 24 | 32)
 }
