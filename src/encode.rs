@@ -10,7 +10,7 @@ use crate::btf::{self, Btf, CheckOptions, Distilled, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
 use crate::dwarf::{Program, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
-use crate::files::DebugSections;
+use crate::files::Files;
 use crate::merge::base::Base;
 use crate::merge::emit;
 use crate::merge::exact::Exact;
@@ -105,7 +105,8 @@ impl<'p> Encoder<'p> {
             }
             None => {}
         }
-        let sections = report.phase("open", false, |_| DebugSections::read(image))?;
+        let files = report.phase("open", false, |_| Files::open(image, &self.options.search))?;
+        let sections = report.phase("sections", false, |_| files.read())?;
         let program = &report.phase("units", false, |_| sections.program())?;
         report.debug_info_bytes = program.files().iter().map(|file| file.info.len() as u64).sum();
         report.units = program.units().len() as u64;
@@ -117,8 +118,10 @@ impl<'p> Encoder<'p> {
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
-            let (built, symbols) =
-                rayon::join(|| self.walk(image, context, report), || Symbols::read(image, &self.options));
+            let (built, symbols) = rayon::join(
+                || self.walk(files.debug(), context, report),
+                || Symbols::read(&files, &self.options),
+            );
             Ok::<_, Error>((built?, symbols?))
         })?;
         let mut warnings = Warnings::default();
@@ -282,7 +285,8 @@ struct Symbols<'a> {
 }
 
 impl<'a> Symbols<'a> {
-    fn read(image: &'a Image, options: &Options) -> Result<Self> {
+    fn read(files: &'a Files<'_>, options: &Options) -> Result<Self> {
+        let image = files.symbols();
         let mut functions = Symtab::default();
         // Bit 0 of a function's address tells the instruction set (Thumb, microMIPS).
         let has_modes = matches!(image.machine(), spec::EM_ARM | spec::EM_MIPS);
@@ -300,7 +304,7 @@ impl<'a> Symbols<'a> {
         })?;
         let mut kfuncs: HashMap<&[u8], KfuncMarks> = HashMap::new();
         if options.features.contains(Features::DECL_TAG_KFUNCS) {
-            for kfunc in elf::kfuncs(image)? {
+            for kfunc in elf::kfuncs(image, files.loaded())? {
                 // A function may be in several sets: what any of them says holds.
                 let marks = kfuncs.entry(kfunc.name).or_default();
                 marks.fastcall |= kfunc.flags.has(KfuncFlags::FASTCALL);

@@ -140,6 +140,7 @@ fn who_may_know_whom() {
         ("btf", &[]),
         ("elf", &[]),
         ("dwarf", &[]),
+        ("admission", &[]),
         ("symtab", &[]),
         ("options", &[]),
         ("report", &[]),

@@ -48,7 +48,7 @@ impl Link {
 const MAX_CHAIN: u32 = 1024;
 
 /// A type of the unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct NodeId(pub(super) u32);
 
 impl NodeId {

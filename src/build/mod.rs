@@ -21,8 +21,6 @@ mod warning;
 pub use registers::Machine;
 pub use warning::{Warning, Warnings};
 
-use gimli::constants as dw;
-
 use crate::dwarf::{Layouts, Program, Unit, UnitHeader};
 use crate::options::Options;
 use crate::table::{AnchorId, EntryId, First, FuncId, KeyMap, Mentions, Tables};
@@ -100,6 +98,9 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// The unit is damaged, or of a kind that is not supported.
     pub fn unit(&mut self, number: u32) -> Result<()> {
+        if !self.context.program.is_wanted(number) {
+            return Ok(());
+        }
         let header = self.context.program.units()[number as usize];
         self.take_in(header, number).map_err(|e| e.in_unit(header.offset))
     }
@@ -138,11 +139,6 @@ impl<'a> Builder<'a> {
             self.compiled = Some(header);
         }
         let unit = Unit::new(program, header, &self.layouts)?;
-        if unit.root_tag == dw::DW_TAG_skeleton_unit {
-            return Err(Error::input("its debugging information lies in a .dwo file")
-                .in_unit(header.offset)
-                .hint("split DWARF is not supported yet; compile with -gno-split-dwarf"));
-        }
         if self.context.options.leaves_out(unit.language) {
             return Ok(None);
         }

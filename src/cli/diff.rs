@@ -250,7 +250,6 @@ fn annotation(request: &Request, change: &Change) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn patterns() {

@@ -4,16 +4,19 @@
 //! options. Data goes to standard output or into files, everything else to standard error, and a success
 //! says nothing unless asked.
 
+mod admit;
 mod check;
 mod diff;
 mod dump;
 mod encode;
 mod inspect;
 mod language;
+mod modules;
 mod native;
 mod output;
 mod pahole;
 mod report;
+mod share;
 mod signals;
 mod source;
 
@@ -76,7 +79,9 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     };
     match command {
         Command::Encode(request) => encode::run(&request).map(|()| ExitCode::SUCCESS),
+        Command::Modules(request) => modules::run(&request),
         Command::Check(request) => check::run(&request),
+        Command::Admit(args) => admit::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Diff(request) => Ok(diff::run(&request)),
         Command::Dump(request) => dump::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),

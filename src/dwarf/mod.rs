@@ -10,6 +10,7 @@
 
 mod die;
 mod form;
+mod imports;
 mod layout;
 mod location;
 mod name;
@@ -19,7 +20,7 @@ mod walk;
 
 pub use die::{Die, Target, Value};
 pub use layout::{Has, Layout, Layouts, NameForm, RefForm, Slot, ValueForm};
-pub use location::{Location, first_address, location_entries};
+pub use location::{Location, first_address, first_in_ranges, location_entries};
 pub use name::NameId;
 pub use program::{NO_FILE, Place, Program, Sections};
 pub use unit::{Unit, UnitHeader, UnitKind};

@@ -419,6 +419,7 @@ fn agrees(ours: Value, theirs: &Attribute<'_>, header: &UnitHeader, sections: &S
         A::DebugInfoRefSup(target) => ours == Value::Supplementary(target.0 as u64),
         A::DebugStrRefSup(target) => ours == Value::Supplementary(target.0 as u64),
         A::DebugLocListsIndex(index) => ours == Value::ListIndex(index.0 as u64),
+        A::DebugRngListsIndex(index) => ours == Value::RangeIndex(index.0 as u64),
         // What an offset leads to is decided by the attribute, which the hot reader leaves to its caller.
         A::SecOffset(offset) => match ours {
             Value::Offset(o) => o == *offset as u64,
@@ -447,6 +448,7 @@ fn presence(die: &Die<'_, '_>, entry: &Entry<'_>, place: &str) {
         (Has::ABSTRACT_ORIGIN, dw::DW_AT_abstract_origin),
         (Has::SPECIFICATION, dw::DW_AT_specification),
         (Has::LOW_PC, dw::DW_AT_low_pc),
+        (Has::RANGES, dw::DW_AT_ranges),
         (Has::ARTIFICIAL, dw::DW_AT_artificial),
         (Has::EXTERNAL, dw::DW_AT_external),
         (Has::UPPER_BOUND, dw::DW_AT_upper_bound),

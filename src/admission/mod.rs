@@ -1,0 +1,63 @@
+//! How much of the machine a run may use, and how it shares that with others.
+//!
+//! * [`limits`]: what memory and CPUs there are, through nested cgroups of both versions, rlimits and the
+//!   rest of the machine; [`pressure`]: how much everybody waits for them.
+//! * [`jobserver`]: the CPUs that make gives to the commands of a build.
+//!
+//! A value that cannot be read is unknown, which is neither zero nor unlimited. Whatever fails here may
+//! cost time, never a result: admission decides when and on how many workers a run happens, not what
+//! comes of it.
+//!
+//! This room knows no format. Everything that is read of the system lies below a [`Root`], so that tests
+//! read made-up systems.
+
+pub mod cgroup;
+pub mod jobserver;
+pub mod limits;
+pub mod makeflags;
+pub mod pressure;
+pub mod size;
+mod sys;
+mod warden;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where `/proc` and `/sys` are looked for: `/`, or a directory that pretends to be that.
+#[derive(Debug, Clone)]
+pub struct Root(PathBuf);
+
+impl Root {
+    /// The running system.
+    pub fn system() -> Self {
+        Root("/".into())
+    }
+
+    /// A directory that holds `proc` and `sys`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Root(path.into())
+    }
+
+    /// The place of an absolute path.
+    pub fn path(&self, absolute: &Path) -> PathBuf {
+        self.0.join(absolute.strip_prefix("/").unwrap_or(absolute))
+    }
+
+    /// A file as text, or nothing if it cannot be read for whatever reason.
+    pub(crate) fn read(&self, absolute: impl AsRef<Path>) -> Option<String> {
+        // Files of the system hold what others chose: names that are not UTF-8 must not hide the rest.
+        let bytes = fs::read(self.path(absolute.as_ref())).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The number after `name` in lines such as `MemFree:  123 kB` or `anon 123`, in the unit of the line.
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let rest = rest.strip_prefix(':').unwrap_or(rest);
+        // Else `anon` would find `anon_thp`.
+        let number = rest.strip_prefix([' ', '\t'])?;
+        number.split_whitespace().next()?.parse().ok()
+    })
+}

@@ -1,0 +1,82 @@
+//! A child without exec, which neither std nor rustix has.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// Starts a child that keeps only `fds`, hears no signals, runs `work` and ends; returns its process id.
+///
+/// # Errors
+/// There is no room for another process.
+///
+/// # Safety
+/// Other threads of this process do not exist in the child, but the locks that they held do: `work` must
+/// call nothing but async-signal-safe functions, must not allocate, and must not panic.
+pub(super) unsafe fn fork(fds: [&OwnedFd; 3], work: fn([OwnedFd; 3])) -> io::Result<i32> {
+    let fds = fds.map(AsRawFd::as_raw_fd);
+    // SAFETY: the caller promises that the child does only what is allowed between fork and the end.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            detach(fds);
+            // SAFETY: these were just kept open, and nothing that still runs in this process owns them: what the
+            // parent owned is never dropped here.
+            work(fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+            // SAFETY: ends this process without running anything that belongs to the parent.
+            unsafe { libc::_exit(0) }
+        }
+        pid => Ok(pid),
+    }
+}
+
+/// In a child that outlives its parent: a session of its own, deaf to the signals that users and closed
+/// pipes send, and no descriptor but those of `keep`. Async-signal-safe.
+fn detach(keep: [c_int; 3]) {
+    // SAFETY: these calls take any arguments, and are async-signal-safe.
+    unsafe {
+        libc::setsid();
+        for signal in [
+            libc::SIGHUP,
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGTERM,
+            libc::SIGPIPE,
+            libc::SIGUSR1,
+            libc::SIGUSR2,
+        ] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
+    let [mut a, mut b, mut c] = keep;
+    if a > b {
+        std::mem::swap(&mut a, &mut b);
+    }
+    if b > c {
+        std::mem::swap(&mut b, &mut c);
+    }
+    if a > b {
+        std::mem::swap(&mut a, &mut b);
+    }
+    close_between(0, a);
+    close_between(a + 1, b);
+    close_between(b + 1, c);
+    close_between(c + 1, c_int::MAX);
+}
+
+/// Closes the descriptors from `first` up to, and without, `end`.
+fn close_between(first: c_int, end: c_int) {
+    if first >= end {
+        return;
+    }
+    // SAFETY: the call takes any numbers; nothing of this process uses what is closed.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, end - 1, 0) };
+    if done == -1 {
+        // Kernels before 5.9. Programs with more descriptors than this are rare.
+        for fd in first..end.min(first.saturating_add(4096)) {
+            // SAFETY: as above.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
