@@ -73,6 +73,7 @@ mod error;
 mod files;
 mod merge;
 mod options;
+pub mod plain;
 mod pool;
 pub mod report;
 mod symtab;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use btfgen::btf::Btf;
-use btfgen::diff::model::{Catalogue, Symbols};
+use btfgen::diff::model::{Catalogue, Class, Symbols};
 use btfgen::diff::{self, Category, Change, Mode, Variants};
+use btfgen::plain::{self, Wanted};
 use btfgen::{Error, Result};
 use serde_json::json;
 
@@ -23,6 +24,12 @@ pub(crate) struct Request {
     pub(crate) before: PathBuf,
     /// The second.
     pub(crate) after: PathBuf,
+    /// The first at its DWARF.
+    pub(crate) dwarf: bool,
+    /// Of DWARF: report functions that are not in the BTF.
+    pub(crate) functions: bool,
+    /// Of DWARF: one dimension for arrays with several.
+    pub(crate) flat_arrays: bool,
     /// What both are split from.
     pub(crate) base: Option<PathBuf>,
     /// The form.
@@ -72,9 +79,22 @@ fn changes(request: &Request) -> Result<Vec<Change>> {
         _ => None,
     };
     let mut symbols = Symbols::default();
-    let a = catalogue(&request.before, base.as_ref(), &mut symbols)?;
-    let b = catalogue(&request.after, base.as_ref(), &mut symbols)?;
-    let mut changes = diff::compare(&a, &b, &symbols, Mode::Equal);
+    let source = Source::open(&request.before)?;
+    let mut changes = if request.dwarf || source.is_only_dwarf() {
+        let b = catalogue(&request.after, base.as_ref(), &mut symbols, Variants::Together)?;
+        let names = |class: Class| b.definitions.keys().filter(|k| k.0 == class).map(|k| k.1).collect();
+        let wanted = Wanted {
+            functions: (!request.functions).then(|| names(Class::Function)),
+            variables: Some(names(Class::Variable)),
+            flat_arrays: request.flat_arrays,
+        };
+        let a = from_dwarf(&source, &mut symbols, &wanted).map_err(|e| e.in_file(&request.before))?;
+        diff::compare(&a, &b, &symbols, Mode::Encoded { functions: request.functions })
+    } else {
+        let a = catalogue(&request.before, base.as_ref(), &mut symbols, Variants::Apart)?;
+        let b = catalogue(&request.after, base.as_ref(), &mut symbols, Variants::Apart)?;
+        diff::compare(&a, &b, &symbols, Mode::Equal)
+    };
     let any =
         |patterns: &[String], name: &str| patterns.iter().any(|p| matches(p.as_bytes(), name.as_bytes()));
     changes.retain(|c| {
@@ -85,9 +105,31 @@ fn changes(request: &Request) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-fn catalogue(path: &Path, base: Option<&Btf<'_>>, symbols: &mut Symbols) -> Result<Catalogue> {
+/// What a file says in DWARF.
+fn from_dwarf(source: &Source, symbols: &mut Symbols, wanted: &Wanted) -> Result<Catalogue> {
+    let Source::Elf(image) = source else {
+        return Err(Error::input("is no ELF file, so there is no DWARF in it"));
+    };
+    let mut sections = Vec::new();
+    for name in plain::SECTIONS {
+        sections.push((name, image.debug_section(name.as_bytes())?));
+    }
+    let find = |name: &str| {
+        let found = sections.iter().find(|(known, _)| *known == name);
+        found.map_or(&[][..], |(_, content)| content)
+    };
+    plain::catalogue(source.is_big_endian(), find, symbols, wanted)
+}
+
+/// What a file says in BTF.
+fn catalogue(
+    path: &Path,
+    base: Option<&Btf<'_>>,
+    symbols: &mut Symbols,
+    variants: Variants,
+) -> Result<Catalogue> {
     let source = Source::open(path)?;
-    let catalogue = source.with_btf(base, |btf| diff::catalogue(btf, symbols, Variants::Apart));
+    let catalogue = source.with_btf(base, |btf| diff::catalogue(btf, symbols, variants));
     catalogue.map_err(|e: Error| e.in_file(path))
 }
 

@@ -59,11 +59,23 @@ impl DumpArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// Raw BTF, or an ELF file with a section .BTF
+    /// Raw BTF, or an ELF file with a section .BTF; one without is taken at its DWARF
     before: PathBuf,
 
-    /// What it is compared with: the same
-    after: PathBuf,
+    /// What it is compared with; without it, the DWARF of the first file is compared with its own BTF
+    after: Option<PathBuf>,
+
+    /// Take the first file at its DWARF, even if it has BTF
+    #[arg(long)]
+    dwarf: bool,
+
+    /// Report functions of the DWARF that the BTF has not
+    #[arg(long)]
+    functions: bool,
+
+    /// The BTF has one dimension for arrays with several, as encoders before pahole 1.32 wrote
+    #[arg(long)]
+    flat_arrays: bool,
 
     /// What both are split from: raw BTF or an ELF file, such as the vmlinux of modules
     #[arg(long, value_name = "FILE")]
@@ -111,8 +123,11 @@ enum When {
 impl DiffArgs {
     pub(super) fn request(self) -> diff::Request {
         diff::Request {
+            dwarf: self.dwarf || self.after.is_none(),
+            functions: self.functions,
+            flat_arrays: self.flat_arrays,
+            after: self.after.unwrap_or_else(|| self.before.clone()),
             before: self.before,
-            after: self.after,
             base: self.base,
             format: match self.format {
                 DiffFormatName::Text => diff::Format::Text,

@@ -65,6 +65,21 @@ impl Source {
         self.btf().and_then(parse).map_err(|e| e.in_file(path))
     }
 
+    /// Whether it has DWARF and no BTF.
+    pub(crate) fn is_only_dwarf(&self) -> bool {
+        let has = |image: &Image, name: &[u8]| image.section(name).is_some();
+        match self {
+            Source::Raw(_) => false,
+            Source::Elf(image) => !has(image, b".BTF") && has(image, b".debug_info"),
+        }
+    }
+
+    /// Whether its numbers begin with the highest byte.
+    pub(crate) fn is_big_endian(&self) -> bool {
+        // The sixth byte of an ELF file.
+        matches!(self, Source::Elf(image) if image.bytes().get(5) == Some(&2))
+    }
+
     /// Gives the BTF to `f`: above the base that the file carries, else above the given one.
     ///
     /// # Errors

@@ -31,7 +31,9 @@ pub(super) fn compare(before: &Catalogue, after: &Catalogue, symbols: &Symbols, 
         compare.key(key, &mut found);
     }
     compare.anonymous(&mut found);
-    let place = |f: &Found| (f.key.0, symbols.text(f.key.1));
+    let place = |f: &Found| {
+        (f.key.0, f.changes.first().map(|c| c.subject.clone()), f.changes.first().map(|c| c.category))
+    };
     found.sort_by_cached_key(place);
     found
 }
@@ -86,8 +88,13 @@ impl<'c> Compare<'c> {
         // A declaration beside a definition says nothing in debugging information.
         if !exact && before.len() > 1 {
             let declares = |d: &Definition| matches!(d.body, Body::Declaration(_)) || is_incomplete(d);
-            if before.iter().any(|(_, d, _)| !declares(d)) {
+            let defined = before.iter().filter(|(_, d, _)| !declares(d)).count();
+            if defined > 0 {
                 before.retain(|(_, d, _)| !declares(d));
+            }
+            // Of several definitions nobody may know which a declaration means: it may stay one.
+            if defined > 1 {
+                after.retain(|(_, d, _)| !declares(d) || !all_before.iter().any(|(_, a, _)| a == d));
             }
         }
         // Exactly equal ones first.
