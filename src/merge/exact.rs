@@ -2,7 +2,7 @@
 //!
 //! The keys of the first walk take a name for what it names. That is wrong for the few names that mean
 //! different things in different units. The units that mean another thing than most are *doubtful*; each hands
-//! over its [`Skeleton`] once, and all the rest happens here, in memory, without looking at a unit again:
+//! over its [`Skeleton`] once, into the [`Net`], and all the rest happens here, in memory, without looking at a unit again:
 //!
 //! * A definition's content is its key of the first walk, and which definitions the names in it mean. Whenever
 //!   the latter changes, its content is computed again, and the definitions of its name fall into classes of
@@ -430,6 +430,9 @@ impl Exact {
             m.entries.iter().any(|id| is_odd[id.0 as usize])
                 || m.foreign.iter().any(|id| is_split[id.0 as usize])
         };
+        // Far less is done for each than elsewhere.
+        let mentioned: usize = tables.mentions.iter().map(|m| m.entries.len() + m.foreign.len()).sum();
+        self.net.spend((tables.types.len() + mentioned) / 4);
         let units = tables.mentions.iter().filter(odd).map(|m| m.unit);
         let mut units: Vec<u32> = units.filter(|unit| !self.doubtful.contains(unit)).collect();
         units.sort_unstable();
