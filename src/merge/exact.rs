@@ -113,7 +113,7 @@ impl Exact {
         let types = &tables.types;
         let anchor = |id| Some((anchor_of(tables, types.get(id))?, id));
         let mut anchors: Vec<(Key, EntryId)> = types.ids().filter_map(anchor).collect();
-        anchors.sort_unstable();
+        anchors.sort_unstable_by_key(|&(anchor, id)| (anchor, types.get(id).key));
         let entries = anchors.iter().map(|&(_, id)| id).collect();
         let (mut names, mut name_of): (Vec<Name>, _) = (Vec::new(), vec![None; types.len()]);
         let mut start = 0;
@@ -322,7 +322,7 @@ impl Exact {
         }
         for (i, class) in classes.iter_mut().enumerate() {
             if inherits(i, class).is_none() {
-                // Whoever kept an identity may have got it for this very content, when others meant something else.
+                // Whoever kept an identity may have got it for this very content, when it meant something else.
                 while !taken.insert(class.identity) {
                     let mut hasher = KeyHasher::new(0x801);
                     hasher.key(self.net.key(class.identity));
@@ -469,6 +469,14 @@ impl Exact {
                 let key = refined.tables.types.get(entry).key;
                 let known = variants.exact.entry(identity).or_insert(key);
                 *known = key.min(*known);
+            }
+        }
+        // Definitions that are as they were may have kept the identity of a time when that was not known.
+        for id in self.net.units.iter().flat_map(|unit| unit.named()) {
+            let node = self.net.node(id);
+            let plain = node.entry.map(|entry| tables.types.get(entry).key);
+            if node.identity != node.content && plain == Some(self.net.key(node.content)) {
+                variants.exact.entry(self.net.key(node.identity)).or_insert(self.net.key(node.content));
             }
         }
         let key = |identity| {
