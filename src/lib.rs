@@ -39,8 +39,9 @@
 //! 3. *join*: one table.
 //! 4. *exact*: a named struct, union or enum is a leaf to whoever refers to it, which makes keys
 //!    computable in one pass. That is exact unless a name has several definitions: those names are known
-//!    now, and the few units that mean another one than most are walked again with the definition in
-//!    the key, until nothing splits any more.
+//!    now, and so are the few units that mean another one than most. They hand over which of their names
+//!    refer to which; on that it is found out, in memory, which definition each of them means; and what that
+//!    changes in them is made once more, with the definition in the key.
 //! 5. *choose*: declarations become what they declare; functions are chosen by the symbol table and by
 //!    what their units agree on; kfuncs are tagged; variables get their sections.
 //! 6. *order* and *write*: a list sorted by content, then bytes. With a [`Base`], what that has already is left

@@ -2,7 +2,7 @@
 //!
 //! The keys of the first walk take a name for what it names. That is wrong for the few names that mean
 //! different things in different units. The units that mean another thing than most are *doubtful*; each hands
-//! over its [`Skeleton`] once, and all the rest happens here, in memory, without looking at a unit again:
+//! over its [`Skeleton`] once, into the [`Net`], and all the rest happens here, in memory, without looking at a unit again:
 //!
 //! * A definition's content is its key of the first walk, and which definitions the names in it mean. Whenever
 //!   the latter changes, its content is computed again, and the definitions of its name fall into classes of
@@ -113,7 +113,7 @@ impl Exact {
         let types = &tables.types;
         let anchor = |id| Some((anchor_of(tables, types.get(id))?, id));
         let mut anchors: Vec<(Key, EntryId)> = types.ids().filter_map(anchor).collect();
-        anchors.sort_unstable();
+        anchors.sort_unstable_by_key(|&(anchor, id)| (anchor, types.get(id).key));
         let entries = anchors.iter().map(|&(_, id)| id).collect();
         let (mut names, mut name_of): (Vec<Name>, _) = (Vec::new(), vec![None; types.len()]);
         let mut start = 0;
@@ -322,7 +322,7 @@ impl Exact {
         }
         for (i, class) in classes.iter_mut().enumerate() {
             if inherits(i, class).is_none() {
-                // Whoever kept an identity may have got it for this very content, when others meant something else.
+                // Whoever kept an identity may have got it for this very content, when it meant something else.
                 while !taken.insert(class.identity) {
                     let mut hasher = KeyHasher::new(0x801);
                     hasher.key(self.net.key(class.identity));
@@ -430,6 +430,9 @@ impl Exact {
             m.entries.iter().any(|id| is_odd[id.0 as usize])
                 || m.foreign.iter().any(|id| is_split[id.0 as usize])
         };
+        // Far less is done for each than elsewhere.
+        let mentioned: usize = tables.mentions.iter().map(|m| m.entries.len() + m.foreign.len()).sum();
+        self.net.spend((tables.types.len() + mentioned) / 4);
         let units = tables.mentions.iter().filter(odd).map(|m| m.unit);
         let mut units: Vec<u32> = units.filter(|unit| !self.doubtful.contains(unit)).collect();
         units.sort_unstable();
@@ -466,6 +469,14 @@ impl Exact {
                 let key = refined.tables.types.get(entry).key;
                 let known = variants.exact.entry(identity).or_insert(key);
                 *known = key.min(*known);
+            }
+        }
+        // Definitions that are as they were may have kept the identity of a time when that was not known.
+        for id in self.net.units.iter().flat_map(|unit| unit.named()) {
+            let node = self.net.node(id);
+            let plain = node.entry.map(|entry| tables.types.get(entry).key);
+            if node.identity != node.content && plain == Some(self.net.key(node.content)) {
+                variants.exact.entry(self.net.key(node.identity)).or_insert(self.net.key(node.content));
             }
         }
         let key = |identity| {

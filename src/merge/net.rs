@@ -58,8 +58,8 @@ pub(super) struct Node {
     pub(super) identity: Token,
     /// It refers, not through a further name, to a declaration that refers to no definition.
     pub(super) incomplete: bool,
-    /// Its content must be computed.
-    due: bool,
+    /// It is among what is due.
+    is_due: bool,
     /// Where the lists of what it refers to, and of who in its unit refers to it, end.
     refs: u32,
     users: u32,
@@ -70,12 +70,10 @@ pub(super) struct Node {
 pub(super) struct NetUnit {
     /// Its number.
     pub(super) number: u32,
-    start: u32,
     named: u32,
     end: u32,
     /// Offsets of its named nodes in the unit, in bytes.
     offsets: Box<[u32]>,
-    is_due: bool,
 }
 
 impl NetUnit {
@@ -101,6 +99,8 @@ pub(super) struct Net {
     foreign_users: HashMap<NodeId, Vec<NodeId>>,
     /// References into units that are not in the net: the place, where in `refs`, and from where.
     pending: Vec<(Site, usize, NodeId)>,
+    /// What must be computed, because something that it refers to has another value.
+    due: Vec<NodeId>,
     keys: Vec<Key>,
     tokens: KeyMap<Token>,
     budget: u64,
@@ -117,6 +117,7 @@ impl Default for Net {
             users: Vec::new(),
             foreign_users: HashMap::new(),
             pending: Vec::new(),
+            due: Vec::new(),
             keys: vec![Key::VOID, declared],
             tokens: [(Key::VOID, Token::USUAL), (declared, Token::DECLARED)].into_iter().collect(),
             budget: 0,
@@ -147,7 +148,7 @@ impl Net {
                 content,
                 identity: content,
                 incomplete: false,
-                due: false,
+                is_due: false,
                 refs: first_ref + refs,
                 users: 0,
             });
@@ -161,7 +162,7 @@ impl Net {
         self.refs.extend(skeleton.refs.iter().map(|r| target(r).unwrap_or(NodeId::OUTSIDE)));
         self.index_users(start..end);
         let offsets = skeleton.named.iter().map(|&(offset, _)| offset).collect();
-        self.units.push(NetUnit { number: skeleton.unit, start, named, end, offsets, is_due: false });
+        self.units.push(NetUnit { number: skeleton.unit, named, end, offsets });
         for user in (start..end).map(NodeId) {
             let refs = self.refs_start(user)..self.node(user).refs as usize;
             let refs = refs.zip(&skeleton.refs[self.refs_start(user) - first_ref as usize..]);
@@ -293,30 +294,30 @@ impl Net {
         }
     }
 
-    /// Computes everything that is due. Returns the definitions among it, in ascending order.
+    /// Computes everything that is due. Returns the definitions among it.
     pub(super) fn step(&mut self, tables: &Tables<'_>) -> Vec<NodeId> {
         let mut definitions = Vec::new();
-        for unit in 0..self.units.len() {
-            if !std::mem::take(&mut self.units[unit].is_due) {
-                continue;
+        // Knots may make others due. In ascending order most are computed once.
+        while !self.due.is_empty() {
+            let (mut knots, named): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.due).into_iter().partition(|&id| self.node(id).entry.is_none());
+            definitions.extend(named);
+            knots.sort_unstable();
+            for id in knots {
+                self.node_mut(id).is_due = false;
+                self.compute(id, tables);
             }
-            // A knot refers to knots before it: in this order each is computed once.
-            for id in (self.units[unit].start..self.units[unit].end).map(NodeId) {
-                if std::mem::take(&mut self.node_mut(id).due) {
-                    self.compute(id, tables);
-                    if self.node(id).entry.is_some() {
-                        definitions.push(id);
-                    }
-                }
-            }
-            self.units[unit].is_due = false;
+        }
+        for &id in &definitions {
+            self.node_mut(id).is_due = false;
+            self.compute(id, tables);
         }
         definitions
     }
 
     /// True if nothing is due.
     pub(super) fn is_quiet(&self) -> bool {
-        self.units.iter().all(|unit| !unit.is_due)
+        self.due.is_empty()
     }
 
     /// Puts everything back to what the first walk made of it.
@@ -328,9 +329,9 @@ impl Net {
             };
             let node = &mut self.nodes[i];
             (node.value, node.content, node.identity) = (Token::USUAL, content, content);
-            (node.incomplete, node.due) = (false, false);
+            (node.incomplete, node.is_due) = (false, false);
         }
-        self.units.iter_mut().for_each(|unit| unit.is_due = false);
+        self.due.clear();
     }
 
     fn compute(&mut self, id: NodeId, tables: &Tables<'_>) {
@@ -412,9 +413,8 @@ impl Net {
     }
 
     fn set_due(&mut self, id: NodeId) {
-        let node = self.node_mut(id);
-        node.due = true;
-        let unit = node.unit as usize;
-        self.units[unit].is_due = true;
+        if !std::mem::replace(&mut self.node_mut(id).is_due, true) {
+            self.due.push(id);
+        }
     }
 }
