@@ -820,3 +820,47 @@ fn hostile_input_ends() {
     let btf = Btf::parse(&bytes).unwrap();
     assert!(diff(&btf, &btf).is_err());
 }
+
+/// The command: exit statuses, forms and filters.
+#[test]
+fn the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a.btf"), dir.path().join("b.btf"));
+    let original = model();
+    let mut mutant = original.clone();
+    values(&mut mutant, "color")[1].1 = 5;
+    params(&mut mutant, "proto")[1].0 = "count";
+    std::fs::write(&a, write(&original, 0)).unwrap();
+    std::fs::write(&b, write(&mutant, 3)).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_btfdiff"))
+            .arg(&a)
+            .args(arguments)
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (a, b) = (a.to_str().unwrap(), b.to_str().unwrap());
+    assert_eq!(run(&[a]), (0, String::new()));
+    let (code, text) = run(&[b]);
+    assert_eq!(code, 1);
+    assert!(text.contains("enum color\n  ~ enumerator-changed GREEN: 1 -> 5\n"), "{text}");
+    assert!(text.contains("      1 parameter-name\n") && !text.contains('\u{1b}'), "{text}");
+    assert!(run(&[b, "--color", "always"]).1.contains('\u{1b}'));
+    assert!(!run(&[b, "--abi"]).1.contains("parameter-name"));
+    assert_eq!(run(&[b, "--summary"]).1, "      1 enumerator-changed\n      1 parameter-name\n");
+    assert_eq!(run(&[b, "--ignore", "col*", "--ignore", "?"]), (0, String::new()));
+    assert_eq!(run(&[b, "--only", "nothing"]).0, 0);
+    assert_eq!(run(&[b, "--only", "color"]).1.lines().count(), 3);
+    let json: serde_json::Value = serde_json::from_str(&run(&[b, "--format", "json"]).1).unwrap();
+    assert_eq!((json["same"].as_bool(), json["changes"].as_array().unwrap().len()), (Some(false), 2));
+    let (_, text) = run(&[b, "--format", "github"]);
+    assert!(
+        text.starts_with("::error file=") && text.contains("title=enum color::enumerator-changed"),
+        "{text}"
+    );
+    // Trouble is not a difference.
+    assert_eq!(run(&["/nonexistent"]).0, 2);
+    assert_eq!(run(&[b, "--base", b, "--format", "nonsense"]).0, 2);
+    assert_eq!(run(&[]).0, 2);
+}

@@ -147,7 +147,9 @@ impl<'c> Compare<'c> {
                     }
                 }
                 (None, Some((_, b))) => {
-                    if !exact && matches!(key.0, Class::Section | Class::Anonymous) {
+                    // The index of arrays is `int` by convention, whether the file has one or not.
+                    let index = key.0 == Class::Number && self.symbols.text(key.1) == "int";
+                    if !exact && (index || matches!(key.0, Class::Section | Class::Anonymous)) {
                         continue;
                     }
                     let mut log = self.log(key, b);

@@ -176,6 +176,10 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
         // Inner dimensions and tags are types of their own.
         let mut part = &shape;
         loop {
+            // What stands for a type of a type unit has its name.
+            if matches!(part, Shape::Named { .. } | Shape::Void) {
+                return Ok(());
+            }
             if !catalogue.anonymous.contains_key(part) {
                 catalogue.anonymous.insert(part.clone(), 1);
             }
