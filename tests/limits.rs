@@ -83,7 +83,7 @@ fn the_limit_of_a_group_in_the_middle() {
     // 700 used, of which 100 and half of 20 can be given up.
     assert_eq!(memory.headroom().unwrap().bytes, 410 * MIB);
     assert!(!memory.is_partial);
-    assert_eq!(memory.default_budget().unwrap().bytes / MIB, 850 - 1);
+    assert_eq!(memory.default_budget().unwrap().bytes / MIB, 850);
 }
 
 #[test]
