@@ -410,6 +410,8 @@ fn agrees(ours: Value, theirs: &Attribute<'_>, header: &UnitHeader, sections: &S
         A::Addr(address) => ours == Value::Address(*address),
         A::DebugAddrIndex(index) => ours == Value::AddressIndex(index.0 as u64),
         A::String(s) => name(Some(s.slice())),
+        // The string lies in a file that is not at hand.
+        A::DebugStrRefSup(_) => ours == Value::Other,
         A::DebugStrRef(offset) => name(c_string(sections.str, offset.0).as_deref()),
         A::DebugLineStrRef(offset) => name(c_string(sections.line_str, offset.0).as_deref()),
         A::DebugStrOffsetsIndex(index) => ours == Value::NameIndex(index.0 as u64),
