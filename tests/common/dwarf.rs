@@ -419,7 +419,6 @@ fn agrees(ours: Value, theirs: &Attribute<'_>, header: &UnitHeader, sections: &S
         A::DebugInfoRef(target) => ours == Value::InfoRef(target.0 as u64),
         A::DebugTypesRef(signature) => ours == Value::Signature(signature.0),
         A::DebugInfoRefSup(target) => ours == Value::Supplementary(target.0 as u64),
-        A::DebugStrRefSup(target) => ours == Value::Supplementary(target.0 as u64),
         A::DebugLocListsIndex(index) => ours == Value::ListIndex(index.0 as u64),
         A::DebugRngListsIndex(index) => ours == Value::RangeIndex(index.0 as u64),
         // What an offset leads to is decided by the attribute, which the hot reader leaves to its caller.
