@@ -10,7 +10,7 @@ use crate::btf::{self, Btf, CheckOptions, Distilled, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
 use crate::dwarf::{Program, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
-use crate::files::Files;
+use crate::files::{DebugSections, Files, Parts};
 use crate::merge::base::Base;
 use crate::merge::emit;
 use crate::merge::exact::Exact;
@@ -106,8 +106,11 @@ impl<'p> Encoder<'p> {
             None => {}
         }
         let files = report.phase("open", false, |_| Files::open(image, &self.options.search))?;
-        let sections = report.phase("sections", false, |_| files.read())?;
-        let program = &report.phase("units", false, |_| sections.program())?;
+        let own = report.phase("sections", false, |_| DebugSections::read(files.debug()))?;
+        let parts =
+            report.phase("parts", false, |_| Parts::open(files.debug(), &own, &self.options.search))?;
+        let contents = files.contents(&own, &parts)?;
+        let program = &report.phase("units", false, |_| contents.program())?;
         report.debug_info_bytes = program.files().iter().map(|file| file.info.len() as u64).sum();
         report.units = program.units().len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());

@@ -83,6 +83,6 @@ mod table;
 pub use elf::Image;
 pub use encode::{Encoder, Output};
 pub use error::{Error, ErrorKind, Result};
-pub use files::{DebugSections, Files};
+pub use files::{DebugSections, Files, Parts};
 pub use merge::base::Base;
 pub use options::{Features, Jobs, Options, Order, Search};

@@ -21,7 +21,7 @@ use crate::dwarf::{
 /// What a unit refers to in others, numbered as it was met.
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
-    targets: Vec<(Target, Copy)>,
+    targets: Vec<(Target, Copied)>,
     numbers: HashMap<Target, u32>,
     /// Copies of named structs, unions and enums, in the order of their nodes, and where they are from.
     named: Vec<(NodeId, Place)>,
@@ -29,7 +29,7 @@ pub(super) struct Foreign {
 
 /// What has become of something in another unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Copy {
+pub(super) enum Copied {
     /// It was not looked at yet.
     Pending,
     /// There is nothing, or nothing that anybody asks for.
@@ -53,13 +53,13 @@ impl Foreign {
         let next = self.targets.len() as u32;
         let number = *self.numbers.entry(target).or_insert(next);
         if number == next {
-            self.targets.push((target, Copy::Pending));
+            self.targets.push((target, Copied::Pending));
         }
         Link::foreign(number)
     }
 
     /// Notes what `target` was copied to.
-    pub(super) fn set(&mut self, target: Target, copy: Copy) {
+    pub(super) fn set(&mut self, target: Target, copy: Copied) {
         let next = self.targets.len() as u32;
         let number = *self.numbers.entry(target).or_insert(next);
         match self.targets.get_mut(number as usize) {
@@ -76,42 +76,42 @@ impl Foreign {
     /// Where the copy of a named struct, union or enum is from.
     fn origin(&self, id: NodeId) -> Option<(Target, Place)> {
         let index = self.named.binary_search_by_key(&id, |named| named.0).ok()?;
-        let (target, _) = self.targets.iter().find(|(_, copy)| *copy == Copy::Node(id))?;
+        let (target, _) = self.targets.iter().find(|(_, copy)| *copy == Copied::Node(id))?;
         Some((*target, self.named[index].1))
     }
 
-    fn find(&self, target: Target) -> Copy {
-        self.numbers.get(&target).map_or(Copy::Nothing, |&number| self.copy(number))
+    fn find(&self, target: Target) -> Copied {
+        self.numbers.get(&target).map_or(Copied::Nothing, |&number| self.copy(number))
     }
 
-    fn copy(&self, number: u32) -> Copy {
-        self.targets.get(number as usize).map_or(Copy::Nothing, |target| target.1)
+    fn copy(&self, number: u32) -> Copied {
+        self.targets.get(number as usize).map_or(Copied::Nothing, |target| target.1)
     }
 
     pub(super) fn node(&self, number: u32) -> Option<NodeId> {
         match self.copy(number) {
-            Copy::Node(node) => Some(node),
+            Copied::Node(node) => Some(node),
             _ => None,
         }
     }
 
     pub(super) fn func(&self, number: u32) -> Option<usize> {
         match self.copy(number) {
-            Copy::Func(func) => Some(func as usize),
+            Copied::Func(func) => Some(func as usize),
             _ => None,
         }
     }
 
     pub(super) fn param(&self, number: u32) -> Option<usize> {
         match self.copy(number) {
-            Copy::Param(param) => Some(param as usize),
+            Copied::Param(param) => Some(param as usize),
             _ => None,
         }
     }
 
     pub(super) fn variable(&self, number: u32) -> Option<usize> {
         match self.copy(number) {
-            Copy::Variable(variable) => Some(variable as usize),
+            Copied::Variable(variable) => Some(variable as usize),
             _ => None,
         }
     }
@@ -181,10 +181,10 @@ impl<'a> Neighbours<'a> {
             // What is copied may refer to more, which then stands behind it.
             while let Some(&(target, copy)) = lower.graph.foreign.targets.get(next) {
                 next += 1;
-                if copy != Copy::Pending {
+                if copy != Copied::Pending {
                     continue;
                 }
-                lower.graph.foreign.set(target, Copy::Nothing);
+                lower.graph.foreign.set(target, Copied::Nothing);
                 if let Some(place) = self.program.find(unit, target) {
                     self.copy(place, target, What::Name, lower, &mut budget)?;
                 }
@@ -341,7 +341,7 @@ impl Lower<'_> {
                     is_foreign: true,
                 });
                 self.graph.foreign.named.push((node, place));
-                self.graph.foreign.set(target, Copy::Node(node));
+                self.graph.foreign.set(target, Copied::Node(node));
                 Ok(false)
             }
             // Its function was not copied: it has none of its own here.
@@ -350,7 +350,7 @@ impl Lower<'_> {
                 let has_type = has.any(Has::TYPE);
                 let link = if has_type { Some(self.type_of(die)?) } else { None };
                 self.graph.params.push(Param { name: die.name()?, target: link, ..Param::default() });
-                self.graph.foreign.set(target, Copy::Param(param));
+                self.graph.foreign.set(target, Copied::Param(param));
                 Ok(false)
             }
             // A reference to a whole unit would copy all of it.

@@ -11,7 +11,7 @@ use btfgen::plain::{self, Wanted};
 use btfgen::{Error, Result};
 use serde_json::json;
 
-use super::source::Source;
+use super::source::{BaseFile, Source};
 use super::{one_line, output};
 
 /// Of JSON: keys are added within a version.
@@ -73,11 +73,8 @@ pub(crate) fn run(request: &Request) -> ExitCode {
 }
 
 fn changes(request: &Request) -> Result<Vec<Change>> {
-    let base_source = request.base.as_deref().map(Source::open).transpose()?;
-    let base = match (&base_source, &request.base) {
-        (Some(source), Some(path)) => Some(source.base(path)?),
-        _ => None,
-    };
+    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let mut symbols = Symbols::default();
     let source = Source::open(&request.before)?;
     let mut changes = if request.dwarf || source.is_only_dwarf() {

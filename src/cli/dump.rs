@@ -7,7 +7,7 @@ use btfgen::dump::{self, COptions};
 use btfgen::{Error, Result};
 
 use super::output::{self, Destination, Target};
-use super::source::Source;
+use super::source::{BaseFile, Source};
 
 /// A dump as the command line asks for it.
 #[derive(Debug)]
@@ -37,11 +37,8 @@ pub(crate) enum Format {
 pub(crate) fn run(request: &Request) -> Result<()> {
     let inputs: Vec<&Path> = request.files.iter().chain(&request.base).map(PathBuf::as_path).collect();
     let target = Target::new(&request.output, &inputs)?;
-    let base_source = request.base.as_deref().map(Source::open).transpose()?;
-    let base = match (&base_source, &request.base) {
-        (Some(source), Some(path)) => Some(source.base(path)?),
-        _ => None,
-    };
+    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let text = match (request.files.as_slice(), &base) {
         ([path], base) => one(path, base.as_ref(), &request.format)?,
         (files, Some(base)) => together(files, base, &request.format)?,

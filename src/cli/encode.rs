@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use btfgen::btf::{Endian, Writer};
-use btfgen::elf::insert::{Change, Signature, set_sections};
+use btfgen::elf::insert::{Change, Rewrite, Signature, set_sections};
 use btfgen::report::Phase;
 use btfgen::{Base, Encoder, Error, Features, Files, Image, Jobs, Options, Result, Search};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
 use super::share::Share;
-use super::source::Source;
+use super::source::BaseFile;
 use super::{one_line, signals, tell};
 
 /// What a module without DWARF is, whose BTF would be split from a base.
@@ -90,11 +90,8 @@ pub(crate) fn run(request: &Request) -> Result<()> {
             .hint("redirect it, or name a file"));
     }
 
-    let base_source = request.base.as_deref().map(Source::open).transpose()?;
-    let base_btf = match (&base_source, &request.base) {
-        (Some(source), Some(path)) => Some(source.base(path)?),
-        _ => None,
-    };
+    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base_btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
 
     // From here on the input is mapped, and may shrink under our hands.
@@ -121,9 +118,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
 
     let rewrite = match &request.output {
         Destination::Input(path) => {
-            let base = Change { name: b".BTF.base", content: distilled_base.as_deref() };
-            let changes = [Change { name: b".BTF", content: Some(&btf) }, base];
-            let rewrite = set_sections(image.bytes(), &changes, request.signature);
+            let rewrite = rewritten(&image, &btf, distilled_base.as_deref(), request.signature);
             Some(rewrite.map_err(|e| e.in_file(path))?)
         }
         _ => None,
@@ -158,12 +153,23 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     Ok(())
 }
 
+/// The file of an image, with its BTF and its distilled base as sections.
+///
+/// # Errors
+/// They cannot be put there, see [`set_sections`].
+pub(crate) fn rewritten<'a>(
+    image: &'a Image,
+    btf: &'a [u8],
+    distilled_base: Option<&'a [u8]>,
+    signature: Signature,
+) -> Result<Rewrite<'a>> {
+    let base = Change { name: b".BTF.base", content: distilled_base };
+    set_sections(image.bytes(), &[Change { name: b".BTF", content: Some(btf) }, base], signature)
+}
+
 /// True if neither a file nor those that it refers to hold debugging information.
 pub(crate) fn has_nothing(image: &Image, search: &Search) -> bool {
-    let lacks_dwarf = |image: &Image| {
-        let names: [&[u8]; 3] = [b".debug_info", b".zdebug_info", b".debug_info.dwo"];
-        names.iter().all(|name| image.section(name).is_none())
-    };
+    let lacks_dwarf = |image: &Image| image.dwarf_sections().next().is_none();
     lacks_dwarf(image) && Files::open(image, search).is_ok_and(|files| lacks_dwarf(files.debug()))
 }
 

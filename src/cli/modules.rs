@@ -12,14 +12,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use btfgen::btf::Writer;
-use btfgen::elf::insert::{Change, Signature, set_sections};
+use btfgen::elf::insert::Signature;
 use btfgen::report::Report;
 use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Result};
 use serde_json::json;
 
-use super::encode::{Bar, has_nothing};
-use super::output::{self, Destination, Target};
-use super::source::Source;
+use super::encode::{Bar, has_nothing, rewritten};
+use super::output::{self, Destination, Staged, Target};
+use super::source::BaseFile;
 use super::{complain, one_line, signals, tell};
 
 /// An encode of many files.
@@ -76,11 +76,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     // The largest first: one that begins last would have a worker of its own in the end.
     modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
 
-    let source = request.base.as_deref().map(Source::open).transpose()?;
-    let btf = match (&source, &request.base) {
-        (Some(source), Some(path)) => Some(source.base(path)?),
-        _ => None,
-    };
+    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let base = btf.as_ref().map(Base::new);
     let workers = request.jobs.count().clamp(1, modules.len());
     // Few files for many CPUs: each gets several.
@@ -185,20 +182,19 @@ fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -
         encoder = encoder.base(base);
     }
     let encoded = encoder.encode(&image)?;
-    let distilled = encoded.distilled_base.as_deref();
+    let (btf, distilled) = (encoded.btf.as_slice(), encoded.distilled_base.as_deref());
     if in_place {
-        let changes = [
-            Change { name: b".BTF", content: Some(&encoded.btf) },
-            Change { name: b".BTF.base", content: distilled },
-        ];
-        let rewrite = set_sections(image.bytes(), &changes, request.signature)?;
+        let rewrite = rewritten(&image, btf, distilled, request.signature)?;
         target.stage(rewrite.pieces().collect())?.commit()?;
     } else {
-        let beside = destination.beside("base");
-        if let Some((beside, base)) = beside.as_ref().zip(distilled) {
-            Target::new(beside, &read)?.stage(vec![base])?.commit()?;
-        }
-        target.stage(vec![&encoded.btf])?.commit()?;
+        // Both are whole before either appears.
+        let beside = destination.beside("base").filter(|_| distilled.is_some());
+        let beside = beside.as_ref().map(|beside| Target::new(beside, &read)).transpose()?;
+        let base =
+            beside.as_ref().zip(distilled).map(|(target, base)| target.stage(vec![base])).transpose()?;
+        let staged = target.stage(vec![btf])?;
+        base.map_or(Ok(()), Staged::commit)?;
+        staged.commit()?;
     }
     Ok(Done { bytes: encoded.btf.len(), report: Some(encoded.report) })
 }

@@ -54,17 +54,6 @@ impl Source {
         }
     }
 
-    /// The BTF as one that others are split from.
-    ///
-    /// # Errors
-    /// It holds none, or one that is itself split.
-    pub(crate) fn base(&self, path: &Path) -> Result<Btf<'_>> {
-        let parse = |data| {
-            Btf::parse(data).map_err(|e| e.hint("the base must be a BTF of its own, such as vmlinux has"))
-        };
-        self.btf().and_then(parse).map_err(|e| e.in_file(path))
-    }
-
     /// Whether it has DWARF and no BTF.
     pub(crate) fn is_only_dwarf(&self) -> bool {
         let has = |image: &Image, name: &[u8]| image.section(name).is_some();
@@ -104,5 +93,32 @@ impl Source {
             Source::Raw(_) => Ok(None),
             Source::Elf(image) => Ok(Some(image.content_of(name)?).filter(|data| !data.is_empty())),
         }
+    }
+}
+
+/// A file that holds what others are split from.
+pub(crate) struct BaseFile<'p> {
+    source: Source,
+    path: &'p Path,
+}
+
+impl<'p> BaseFile<'p> {
+    /// Opens a file as [`Source::open`] does.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn open(path: &'p Path) -> Result<Self> {
+        Ok(BaseFile { source: Source::open(path)?, path })
+    }
+
+    /// The base.
+    ///
+    /// # Errors
+    /// The file holds no BTF, or one that is itself split.
+    pub(crate) fn btf(&self) -> Result<Btf<'_>> {
+        let parse = |data| {
+            Btf::parse(data).map_err(|e| e.hint("the base must be a BTF of its own, such as vmlinux has"))
+        };
+        self.source.btf().and_then(parse).map_err(|e| e.in_file(self.path))
     }
 }

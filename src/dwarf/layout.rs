@@ -140,7 +140,7 @@ impl Has {
 }
 
 /// `DW_AT_GNU_annotation`: a type or decl tag of gcc 16, by reference.
-pub(crate) const GNU_ANNOTATION_AT: dw::DwAt = dw::DwAt(0x2139);
+pub const GNU_ANNOTATION_AT: dw::DwAt = dw::DwAt(0x2139);
 
 /// How the name slot is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

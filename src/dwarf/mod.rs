@@ -19,7 +19,7 @@ mod unit;
 mod walk;
 
 pub use die::{Die, Target, Value};
-pub use layout::{Has, Layout, Layouts, NameForm, RefForm, Slot, ValueForm};
+pub use layout::{GNU_ANNOTATION_AT, Has, Layout, Layouts, NameForm, RefForm, Slot, ValueForm};
 pub use location::{Location, first_address, first_in_ranges, location_entries};
 pub use name::NameId;
 pub use program::{NO_FILE, Place, Program, Sections};

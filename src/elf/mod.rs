@@ -166,6 +166,12 @@ impl Image {
         self.file_type == spec::ET_REL
     }
 
+    /// The sections that hold units, whatever they are called.
+    pub fn dwarf_sections(&self) -> impl Iterator<Item = &Section> {
+        let names: [&[u8]; 3] = [b".debug_info", b".zdebug_info", b".debug_info.dwo"];
+        self.sections.iter().filter(move |section| names.contains(&section.name.as_slice()))
+    }
+
     /// True if it has a symbol table.
     pub fn has_symbols(&self) -> bool {
         self.sections.iter().any(|s| s.kind == spec::SHT_SYMTAB && s.has_content())

@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use memmap2::{Mmap, UncheckedAdvice};
 
+use super::inflate::MAX_RATIO;
 use crate::{Error, Result};
 
 /// The bytes of a file.
@@ -26,10 +27,6 @@ enum Packing {
 
 /// Bytes that a compressed file may hold: the largest modules of kernels, with DWARF, have one fourth of it.
 const MAX_UNPACKED: u64 = 4 << 30;
-
-/// Bytes that one compressed byte of a file may stand for. Modules with DWARF have ratios below ten; one of
-/// zeros reaches 1000 with deflate.
-const MAX_RATIO: u64 = 1100;
 
 impl Storage {
     /// Maps a regular file that is not empty, or decompresses it.

@@ -2,8 +2,8 @@
 //!
 //! Most images hold all of it. Of a stripped one it lies in a file beside it or below a directory of the
 //! system ([`links`]); dwz moves parts to a supplementary file; split DWARF leaves most of it in `.dwo` files or
-//! a package of them ([`split`]). All are opened before the first unit is read: what is missing is an error
-//! that names it, never a gap in the output.
+//! a package of them ([`split`]), which only its units name. All are opened before the first unit is encoded:
+//! what is missing is an error that names it, never a gap in the output.
 
 mod links;
 mod split;
@@ -14,13 +14,13 @@ use gimli::RunTimeEndian;
 use object::Endianness;
 
 use crate::dwarf::{Program, Sections};
-use crate::elf::Image;
+use crate::elf::{Image, Section};
 use crate::options::Search;
 use crate::{Error, Result};
 
-use split::{Package, Part};
+pub use split::Parts;
 
-/// The files that one encode reads.
+/// The files that one encode reads, but for those of split DWARF ([`Parts`]).
 #[derive(Debug)]
 pub struct Files<'i> {
     image: &'i Image,
@@ -29,22 +29,19 @@ pub struct Files<'i> {
     /// The file with the symbols, if that was named.
     symbols: Option<Image>,
     supplementary: Option<Image>,
-    parts: Vec<Part>,
-    package: Option<Package>,
 }
 
 impl<'i> Files<'i> {
-    /// Finds and opens all files that hold a part of the debugging information of `image`.
+    /// Finds and opens the files that hold a part of the debugging information of `image`.
     ///
     /// # Errors
     /// One of them is not found, cannot be read, or belongs to another build.
     pub fn open(image: &'i Image, search: &Search) -> Result<Self> {
         let symbols = search.symbols.as_ref().map(Image::open).transpose()?;
-        let debug = if has_dwarf(image) { None } else { links::debug_file(image, search)? };
-        let own = debug.as_ref().unwrap_or(image);
-        let supplementary = links::supplementary(own, search)?;
-        let (parts, package) = split::open(own, search)?;
-        Ok(Files { image, debug, symbols, supplementary, parts, package })
+        let has_dwarf = image.dwarf_sections().any(Section::has_content);
+        let debug = if has_dwarf { None } else { links::debug_file(image, search)? };
+        let supplementary = links::supplementary(debug.as_ref().unwrap_or(image), search)?;
+        Ok(Files { image, debug, symbols, supplementary })
     }
 
     /// The file with the debugging information.
@@ -63,35 +60,24 @@ impl<'i> Files<'i> {
         self.symbols.as_ref().unwrap_or(self.image)
     }
 
-    /// Reads the debug sections of all of them.
+    /// Puts together the debug sections of all of them, `own` being those of [`debug`](Self::debug).
     ///
     /// # Errors
     /// One cannot be decompressed or relocated.
-    pub fn read(&self) -> Result<Contents<'_>> {
-        Ok(Contents {
-            files: self,
-            own: DebugSections::read(self.debug())?,
-            supplementary: self.supplementary.as_ref().map(DebugSections::read).transpose()?,
-            parts: self.parts.iter().map(|p| DebugSections::read_split(&p.image)).collect::<Result<_>>()?,
-            package: self.package.as_ref().map(|p| DebugSections::read_split(&p.image)).transpose()?,
-        })
+    pub fn contents<'f>(&'f self, own: &'f DebugSections<'f>, parts: &'f Parts) -> Result<Contents<'f>> {
+        let supplementary = self.supplementary.as_ref().map(DebugSections::read).transpose()?;
+        Ok(Contents { own, supplementary, parts, split: parts.read()? })
     }
-}
-
-/// True if a file holds debugging information, or says that others hold it.
-fn has_dwarf(image: &Image) -> bool {
-    let names: [&[u8]; 3] = [b".debug_info", b".zdebug_info", b".debug_info.dwo"];
-    names.iter().any(|name| image.sections().iter().any(|s| s.name == *name && s.has_content()))
 }
 
 /// The debug sections of all files of an encode.
 #[derive(Debug)]
 pub struct Contents<'f> {
-    files: &'f Files<'f>,
-    own: DebugSections<'f>,
+    own: &'f DebugSections<'f>,
     supplementary: Option<DebugSections<'f>>,
-    parts: Vec<DebugSections<'f>>,
-    package: Option<DebugSections<'f>>,
+    parts: &'f Parts,
+    /// Those of `parts`, in their order.
+    split: Vec<DebugSections<'f>>,
 }
 
 impl Contents<'_> {
@@ -108,15 +94,9 @@ impl Contents<'_> {
             }
             files.push(Sections { is_supplementary: true, ..supplementary.sections() });
         }
-        let addr = files.first().map_or(&[][..], |file| file.addr);
-        for (part, contents) in self.files.parts.iter().zip(&self.parts) {
-            part.add_to(&mut files, contents, addr);
-        }
-        if let (Some(package), Some(contents)) = (&self.files.package, &self.package) {
-            package.add_to(&mut files, contents, addr)?;
-        }
+        self.parts.add_to(&mut files, &self.split)?;
         let program = Program::new(files)?;
-        split::check(&program, &self.files.parts)?;
+        self.parts.check(&program)?;
         Ok(program)
     }
 }

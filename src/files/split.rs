@@ -3,7 +3,7 @@
 //! What was linked holds skeletons: units that only name a file, and the number (`dwo_id`) that the unit in
 //! that file has as well. A package (`.dwp`) holds many such files, with an index by number.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -29,48 +29,116 @@ struct Skeleton {
     addr_base: u64,
 }
 
+/// The files of split DWARF that an image's skeletons name; none if it has no skeleton.
+#[derive(Debug)]
+pub enum Parts {
+    /// Each by itself.
+    Files(Vec<Part>),
+    /// All in a package.
+    Package(Package),
+}
+
 /// A file that the linker left alone.
 #[derive(Debug)]
-pub(super) struct Part {
-    pub(super) image: Image,
+pub struct Part {
+    image: Image,
     skeleton: Skeleton,
 }
 
 /// A package of them.
 #[derive(Debug)]
-pub(super) struct Package {
-    pub(super) image: Image,
+pub struct Package {
+    image: Image,
     skeletons: Vec<Skeleton>,
 }
 
-/// Opens all files that an image's skeletons name.
-///
-/// # Errors
-/// One is not found or cannot be read.
-pub(super) fn open(image: &Image, search: &Search) -> Result<(Vec<Part>, Option<Package>)> {
-    if !may_be_split(image)? {
-        return Ok((Vec::new(), None));
+impl Parts {
+    /// Opens all files that the skeletons of an image name, whose debug sections are `own`.
+    ///
+    /// # Errors
+    /// One is not found or cannot be read.
+    pub fn open(image: &Image, own: &DebugSections<'_>, search: &Search) -> Result<Parts> {
+        let skeletons = skeletons(own)?;
+        if skeletons.is_empty() {
+            return Ok(Parts::Files(Vec::new()));
+        }
+        let beside = PathBuf::from([image.path().as_os_str(), OsStr::new(".dwp")].join(OsStr::new("")));
+        if let Some(path) = search.package.clone().or_else(|| Some(beside).filter(|path| path.exists())) {
+            return Ok(Parts::Package(Package { image: Image::open(path)?, skeletons }));
+        }
+        let here = directory(image.path());
+        let part = |skeleton: Skeleton| {
+            let path = find(&here, &skeleton).ok_or_else(|| {
+                let name = skeleton.name.display();
+                Error::input(format!("its debugging information lies in {name}, which was not found"))
+                    .in_unit(skeleton.unit)
+                    .hint(
+                        "keep the .dwo files where the compiler put them, or beside this one; or name a \
+                         package with --dwp",
+                    )
+            })?;
+            Ok(Part { image: Image::open(path)?, skeleton })
+        };
+        skeletons.into_iter().map(part).collect::<Result<_>>().map(Parts::Files)
     }
-    let skeletons = skeletons(image)?;
-    if skeletons.is_empty() {
-        return Ok((Vec::new(), None));
+
+    /// Reads the debug sections of each file.
+    ///
+    /// # Errors
+    /// One cannot be decompressed.
+    pub(super) fn read(&self) -> Result<Vec<DebugSections<'_>>> {
+        match self {
+            Parts::Files(parts) => parts.iter().map(|p| DebugSections::read_split(&p.image)).collect(),
+            Parts::Package(package) => Ok(vec![DebugSections::read_split(&package.image)?]),
+        }
     }
-    let beside = PathBuf::from([image.path().as_os_str(), OsStr::new(".dwp")].join(OsStr::new("")));
-    if let Some(path) = search.package.clone().or_else(|| Some(beside).filter(|path| path.exists())) {
-        return Ok((Vec::new(), Some(Package { image: Image::open(path)?, skeletons })));
+
+    /// Adds what was [`read`](Self::read) to the files of a program, the first of which holds the addresses.
+    ///
+    /// # Errors
+    /// The index of a package is damaged, or lacks a unit.
+    pub(super) fn add_to<'s>(
+        &self,
+        files: &mut Vec<Sections<'s>>,
+        contents: &'s [DebugSections<'_>],
+    ) -> Result<()> {
+        let addr = files.first().map_or(&[][..], |file| file.addr);
+        match self {
+            Parts::Files(parts) => {
+                for (part, contents) in parts.iter().zip(contents) {
+                    part.add_to(files, contents, addr);
+                }
+                Ok(())
+            }
+            Parts::Package(package) => {
+                contents.iter().try_for_each(|contents| package.add_to(files, contents, addr))
+            }
+        }
     }
-    let here = directory(image.path());
-    let part = |skeleton: Skeleton| {
-        let path = find(&here, &skeleton).ok_or_else(|| {
-            let message =
-                format!("its debugging information lies in {}, which was not found", skeleton.name.display());
-            Error::input(message)
-                .in_unit(skeleton.unit)
-                .hint("keep the .dwo files where the compiler put them, or beside this one; or name a package with --dwp")
-        })?;
-        Ok(Part { image: Image::open(path)?, skeleton })
-    };
-    Ok((skeletons.into_iter().map(part).collect::<Result<_>>()?, None))
+
+    /// Checks that every file is that of its skeleton.
+    ///
+    /// # Errors
+    /// One is of another build.
+    pub(super) fn check(&self, program: &Program<'_>) -> Result<()> {
+        let Parts::Files(parts) = self else { return Ok(()) };
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let id = |unit: &UnitHeader| match unit.kind {
+            UnitKind::Split(id) => Some(id),
+            _ => None,
+        };
+        let ids: HashSet<u64> = program.units().iter().filter_map(id).collect();
+        // The units of DWARF 4 tell their number in the root.
+        let is_missing = |part: &&Part| part.skeleton.id.is_some_and(|id| !ids.contains(&id));
+        match parts.iter().find(is_missing).filter(|_| !ids.is_empty()) {
+            Some(part) => Err(Error::input(format!("{} is of another build", part.image.path().display()))
+                .in_unit(part.skeleton.unit)
+                .hint("its number is not the one that the linked file asks for: build both together")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The file of a skeleton: where the compiler put it, or at the same place below or in the directory `here`.
@@ -81,17 +149,8 @@ fn find(here: &Path, skeleton: &Skeleton) -> Option<PathBuf> {
     candidates.into_iter().chain(beside).find(|path| path.is_file())
 }
 
-/// False if no abbreviation can be that of a skeleton.
-fn may_be_split(image: &Image) -> Result<bool> {
-    let abbrev = image.debug_section(b".debug_abbrev")?;
-    // The attribute codes in LEB128. They may mean something else: then time is lost, nothing more.
-    let codes: [&[u8]; 2] = [&[0x76], &[0xb0, 0x42]];
-    Ok(codes.iter().any(|code| abbrev.windows(code.len()).any(|window| window == *code)))
-}
-
-fn skeletons(image: &Image) -> Result<Vec<Skeleton>> {
-    let sections = DebugSections::read(image)?;
-    let program = sections.program()?;
+fn skeletons(own: &DebugSections<'_>) -> Result<Vec<Skeleton>> {
+    let program = own.program()?;
     let mut layouts = Layouts::default();
     let mut found = Vec::new();
     for header in program.units().iter().filter(|unit| may_be_skeleton(unit)) {
@@ -142,12 +201,7 @@ fn path(unit: &Unit<'_>, value: Value) -> Option<PathBuf> {
 
 impl Part {
     /// Adds the file to those of a program whose addresses are in `addr`.
-    pub(super) fn add_to<'s>(
-        &self,
-        files: &mut Vec<Sections<'s>>,
-        contents: &'s DebugSections<'_>,
-        addr: &'s [u8],
-    ) {
+    fn add_to<'s>(&self, files: &mut Vec<Sections<'s>>, contents: &'s DebugSections<'_>, addr: &'s [u8]) {
         let number = files.len() as u32;
         let addr_base = Some(self.skeleton.addr_base);
         let file = Sections { addr, addr_base, ..contents.sections() };
@@ -156,36 +210,12 @@ impl Part {
     }
 }
 
-/// Checks that every file is that of its skeleton.
-///
-/// # Errors
-/// One is of another build.
-pub(super) fn check(program: &Program<'_>, parts: &[Part]) -> Result<()> {
-    let mut ids = HashMap::new();
-    for unit in program.units() {
-        if let UnitKind::Split(id) = unit.kind {
-            ids.insert(id, unit.file);
-        }
-    }
-    for part in parts {
-        // The units of DWARF 4 tell their number in the root.
-        let is_new = part.skeleton.id.is_some_and(|id| !ids.contains_key(&id));
-        if is_new && !ids.is_empty() {
-            let message = format!("{} is of another build", part.image.path().display());
-            return Err(Error::input(message)
-                .in_unit(part.skeleton.unit)
-                .hint("its number is not the one that the linked file asks for: build both together"));
-        }
-    }
-    Ok(())
-}
-
 impl Package {
     /// Adds the units of all skeletons, and all types, to the files of a program.
     ///
     /// # Errors
     /// An index is damaged, or lacks a unit.
-    pub(super) fn add_to<'s>(
+    fn add_to<'s>(
         &self,
         files: &mut Vec<Sections<'s>>,
         contents: &'s DebugSections<'_>,

@@ -102,32 +102,12 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
         }
     }
 
-    /// The name of an entry, or of the one that it completes.
-    fn name(&mut self, at: &Ref<'a>) -> Result<Symbol> {
+    /// The entry itself, or the one that it completes, if that has the attribute.
+    fn with(&mut self, at: &Ref<'a>, attribute: dw::DwAt) -> Result<Option<Ref<'a>>> {
         let mut at = at.clone();
         for _ in 0..4 {
-            if at.has(dw::DW_AT_name) {
-                return Ok(self.symbol(&at));
-            }
-            let origin = self.program.follow(&at, dw::DW_AT_abstract_origin)?;
-            let next = match origin {
-                Some(origin) => Some(origin),
-                None => self.program.follow(&at, dw::DW_AT_specification)?,
-            };
-            match next {
-                Some(next) => at = next,
-                None => break,
-            }
-        }
-        Ok(Symbol::EMPTY)
-    }
-
-    /// The type that an entry refers to, itself or by what it completes.
-    fn type_of(&mut self, at: &Ref<'a>) -> Result<Option<Ref<'a>>> {
-        let mut at = at.clone();
-        for _ in 0..4 {
-            if at.has(dw::DW_AT_type) {
-                return self.program.follow(&at, dw::DW_AT_type);
+            if at.has(attribute) {
+                return Ok(Some(at));
             }
             let origin = self.program.follow(&at, dw::DW_AT_abstract_origin)?;
             let next = match origin {
@@ -140,6 +120,19 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
             }
         }
         Ok(None)
+    }
+
+    /// The name of an entry, or of the one that it completes.
+    fn name(&mut self, at: &Ref<'a>) -> Result<Symbol> {
+        Ok(self.with(at, dw::DW_AT_name)?.map_or(Symbol::EMPTY, |at| self.symbol(&at)))
+    }
+
+    /// The type that an entry refers to, itself or by what it completes.
+    fn type_of(&mut self, at: &Ref<'a>) -> Result<Option<Ref<'a>>> {
+        match self.with(at, dw::DW_AT_type)? {
+            Some(at) => self.program.follow(&at, dw::DW_AT_type),
+            None => Ok(None),
+        }
     }
 
     fn target(&mut self, at: &Ref<'a>, depth: u32) -> Result<Shape> {

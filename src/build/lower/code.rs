@@ -4,7 +4,7 @@ use gimli::constants as dw;
 
 use super::{LLVM_ANNOTATION, Lower};
 use crate::Result;
-use crate::build::foreign::Copy;
+use crate::build::foreign::Copied;
 use crate::build::graph::{Func, Link, Param, Part, Variable};
 use crate::build::scope::{Scope, ScopeKind};
 use crate::dwarf::{Die, Has, NameId, Value, first_address, first_in_ranges};
@@ -46,7 +46,7 @@ impl Lower<'_> {
             }
         }
         let index = self.graph.funcs.len() as u32;
-        self.copied(die, Copy::Func(index));
+        self.copied(die, Copied::Func(index));
         self.graph.funcs.push(func);
         if !func.is_declaration {
             self.open(die, Scope::new(ScopeKind::Func, index, 0))?;
@@ -90,7 +90,7 @@ impl Lower<'_> {
                 param.origin = self.link(die, value)?;
             }
         }
-        self.copied(die, Copy::Param(self.graph.params.len() as u32));
+        self.copied(die, Copied::Param(self.graph.params.len() as u32));
         self.graph.params.push(param);
         let owner = &mut self.graph.funcs[func as usize];
         let component = owner.param_count;
@@ -145,7 +145,7 @@ impl Lower<'_> {
             }
         }
         let index = self.graph.variables.len() as u32;
-        self.copied(die, Copy::Variable(index));
+        self.copied(die, Copied::Variable(index));
         self.graph.variables.push(variable);
         self.open(die, Scope::new(ScopeKind::Variable, index, 0))
     }

@@ -9,7 +9,7 @@ use gimli::constants as dw;
 
 use super::Context;
 use super::annotation::Annotations;
-use super::foreign::{Abroad, Copy, Neighbours};
+use super::foreign::{Abroad, Copied, Neighbours};
 use super::graph::{Graph, Link, Node, NodeId, OldBitfield, Part, Shape};
 use super::scope::{Scope, ScopeKind};
 use super::warning::{Warning, Warnings};
@@ -177,7 +177,7 @@ impl<'l> Lower<'l> {
     #[cold]
     fn node_abroad(&mut self, target: Target, node: Node) -> NodeId {
         let id = self.graph.push_hidden(Node { offset: 0, ..node });
-        self.graph.foreign.set(target, Copy::Node(id));
+        self.graph.foreign.set(target, Copied::Node(id));
         id
     }
 
@@ -217,7 +217,7 @@ impl<'l> Lower<'l> {
     }
 
     /// Notes the copy of a DIE, if it is one.
-    fn copied(&mut self, die: &Die<'_, '_>, copy: Copy) {
+    fn copied(&mut self, die: &Die<'_, '_>, copy: Copied) {
         if let Some(abroad) = self.abroad {
             self.graph.foreign.set(abroad.target(die.offset), copy);
         }
