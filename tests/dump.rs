@@ -5,16 +5,15 @@
 
 mod common;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use btfgen::btf::{
     ArrayData, Btf, DatasecEntry, Endian, Enumerator, FuncLinkage, IntData, IntEncoding, Kind, Member, Param,
     SplitBase, StrOff, TypeId, VarLinkage, Writer,
 };
 use btfgen::dump::{self, COptions};
-use common::{skipped, tool, tool_or_skip};
+use common::{compile_only, skipped, tool, tool_or_skip};
 
 /// Every fixture that encodes, as BTF.
 fn fixtures() -> Vec<(String, Vec<u8>)> {
@@ -259,21 +258,12 @@ fn json_says_the_same() {
 /// Compiles a header; what the compiler says about it is an error.
 #[track_caller]
 fn compiles(compiler: &Path, arguments: &[&str], header: &[u8], what: &str) {
-    let mut child = Command::new(compiler)
-        .args(["-x", "c", "-ffreestanding", "-fsyntax-only", "-DBPF_NO_PRESERVE_ACCESS_INDEX"])
-        .args(arguments)
-        .arg("-")
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let written = stdin.write_all(header);
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
+    let mut all = vec!["-DBPF_NO_PRESERVE_ACCESS_INDEX"];
+    all.extend(arguments);
+    let output = compile_only(compiler, &all, header);
     let errors = String::from_utf8_lossy(&output.stderr);
     let head: Vec<_> = errors.lines().filter(|l| l.contains("error")).take(12).collect();
-    assert!(output.status.success() && written.is_ok(), "{what}: {}: {head:#?}", compiler.display());
+    assert!(output.status.success(), "{what}: {}: {head:#?}", compiler.display());
     // A struct that is first named there is another one than that of the same name.
     let hidden = |line: &&str| {
         line.contains("will not be visible outside")

@@ -152,7 +152,7 @@ struct Check<'c, 'a> {
 impl<'a> Check<'_, 'a> {
     fn unit(&self, unit: &Unit<'_>) {
         let Some(root) = self.entries.first() else { return };
-        let language = number(root.entry.attr_value_raw(dw::DW_AT_language));
+        let language = root.entry.attr_value_raw(dw::DW_AT_language).and_then(number);
         assert_eq!(u64::from(unit.language), language.unwrap_or(0), "{}: language", self.place);
         assert_eq!(unit.root_tag, root.entry.tag(), "{}: root tag", self.place);
         let producer = self.string(&root.entry, dw::DW_AT_producer).unwrap_or_default();
@@ -234,8 +234,9 @@ fn uint(bytes: &[u8], endian: RunTimeEndian) -> u64 {
 }
 
 /// The value of a form of the class constant, in two's complement.
-fn number(value: Option<Attribute<'_>>) -> Option<u64> {
-    match value? {
+/// The value of an attribute of a class of numbers.
+pub fn number(value: Attribute<'_>) -> Option<u64> {
+    match value {
         AttributeValue::Data1(v) => Some(v.into()),
         AttributeValue::Data2(v) => Some(v.into()),
         AttributeValue::Data4(v) => Some(v.into()),
@@ -321,7 +322,7 @@ impl<'a> Check<'_, 'a> {
 
     fn numbers(&mut self, die: &Die<'_, '_>, entry: &Entry<'a>, place: &str) {
         let tag = entry.tag();
-        let get = |at: dw::DwAt| number(entry.attr_value_raw(at));
+        let get = |at: dw::DwAt| entry.attr_value_raw(at).and_then(number);
         let size = get(dw::DW_AT_byte_size);
         assert_eq!(die.slot(Slot::Size), size.unwrap_or(0), "{place}: byte_size");
         self.seen.sizes += u64::from(size.is_some());
@@ -345,9 +346,9 @@ impl<'a> Check<'_, 'a> {
             _ => return,
         };
         let value = entry.attr_value_raw(wanted);
-        let is_number = number(value).is_some();
+        let is_number = value.and_then(number).is_some();
         assert_eq!(die.layout.value_form == ValueForm::Constant, is_number, "{place}: {wanted} is a number");
-        if let Some(theirs) = number(value) {
+        if let Some(theirs) = value.and_then(number) {
             assert_eq!(die.slot(Slot::Value), theirs, "{place}: {wanted}");
             self.seen.values += 1;
         }
@@ -363,7 +364,7 @@ impl<'a> Check<'_, 'a> {
                         .then(|| gimli::Reader::read_uleb128(&mut rest).ok())
                         .flatten()
                 }
-                value => number(value),
+                value => value.and_then(number),
             };
             assert_eq!(die.member_location(), theirs, "{place}: member location");
         }
@@ -404,7 +405,7 @@ fn agrees(ours: Value, theirs: &Attribute<'_>, header: &UnitHeader, sections: &S
     };
     match theirs {
         A::Data1(_) | A::Data2(_) | A::Data4(_) | A::Data8(_) | A::Sdata(_) | A::Udata(_) => {
-            ours == Value::Constant(number(Some(*theirs)).unwrap())
+            ours == Value::Constant(number(*theirs).unwrap())
         }
         A::Flag(flag) => ours == Value::Flag(*flag),
         A::Addr(address) => ours == Value::Address(*address),
@@ -474,7 +475,7 @@ fn presence(die: &Die<'_, '_>, entry: &Entry<'_>, place: &str) {
     for (has, at) in numbers {
         assert_eq!(
             die.layout.has.any(has),
-            number(entry.attr_value_raw(at)).is_some(),
+            entry.attr_value_raw(at).and_then(number).is_some(),
             "{place}: presence of {at}"
         );
     }
