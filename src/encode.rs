@@ -10,7 +10,7 @@ use crate::btf::{self, Btf, CheckOptions, Distilled, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
 use crate::dwarf::{Program, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
-use crate::files::DebugSections;
+use crate::files::{DebugSections, Files, Parts};
 use crate::merge::base::Base;
 use crate::merge::emit;
 use crate::merge::exact::Exact;
@@ -22,7 +22,7 @@ use crate::options::{Features, Jobs, Options};
 use crate::pool;
 use crate::report::{Outcome, Report};
 use crate::symtab::Symtab;
-use crate::table::{Refined, Tables};
+use crate::table::{Meanings, Refined, Skeleton, Tables};
 use crate::{Error, Result};
 
 /// An encode: what it shall do, on how many workers.
@@ -105,8 +105,12 @@ impl<'p> Encoder<'p> {
             }
             None => {}
         }
-        let sections = report.phase("open", false, |_| DebugSections::read(image))?;
-        let program = &report.phase("units", false, |_| sections.program())?;
+        let files = report.phase("open", false, |_| Files::open(image, &self.options.search))?;
+        let own = report.phase("sections", false, |_| DebugSections::read(files.debug()))?;
+        let parts =
+            report.phase("parts", false, |_| Parts::open(files.debug(), &own, &self.options.search))?;
+        let contents = files.contents(&own, &parts)?;
+        let program = &report.phase("units", false, |_| contents.program())?;
         report.debug_info_bytes = program.files().iter().map(|file| file.info.len() as u64).sum();
         report.units = program.units().len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());
@@ -117,8 +121,10 @@ impl<'p> Encoder<'p> {
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
-            let (built, symbols) =
-                rayon::join(|| self.walk(image, context, report), || Symbols::read(image, &self.options));
+            let (built, symbols) = rayon::join(
+                || self.walk(files.debug(), context, report),
+                || Symbols::read(&files, &self.options),
+            );
             Ok::<_, Error>((built?, symbols?))
         })?;
         let mut warnings = Warnings::default();
@@ -133,12 +139,16 @@ impl<'p> Encoder<'p> {
 
         // Exactness: from here on equal keys mean equal types, also where a name means several things.
         let variants = report.phase("exact", true, |report| {
-            let mut exact = Exact::default();
-            let mut refined: Vec<Refined<'_>> = Vec::new();
-            while exact.advance(&tables, &refined) {
-                refined = refine(context, &exact)?;
+            let mut exact = Exact::new(&tables);
+            loop {
+                let units = exact.advance(&tables);
+                if units.is_empty() {
+                    break;
+                }
+                exact.add(&skeletons(context, &units)?, &tables);
             }
-            report.units_rewalked = exact.units().count() as u64;
+            let refined = refine(context, &exact.meanings(&tables))?;
+            report.units_rewalked = exact.units() as u64;
             if !exact.is_settled() {
                 report.warnings.insert("unsettled-names", 1);
             }
@@ -282,7 +292,8 @@ struct Symbols<'a> {
 }
 
 impl<'a> Symbols<'a> {
-    fn read(image: &'a Image, options: &Options) -> Result<Self> {
+    fn read(files: &'a Files<'_>, options: &Options) -> Result<Self> {
+        let image = files.symbols();
         let mut functions = Symtab::default();
         // Bit 0 of a function's address tells the instruction set (Thumb, microMIPS).
         let has_modes = matches!(image.machine(), spec::EM_ARM | spec::EM_MIPS);
@@ -300,7 +311,7 @@ impl<'a> Symbols<'a> {
         })?;
         let mut kfuncs: HashMap<&[u8], KfuncMarks> = HashMap::new();
         if options.features.contains(Features::DECL_TAG_KFUNCS) {
-            for kfunc in elf::kfuncs(image)? {
+            for kfunc in elf::kfuncs(image, files.loaded())? {
                 // A function may be in several sets: what any of them says holds.
                 let marks = kfuncs.entry(kfunc.name).or_default();
                 marks.fastcall |= kfunc.flags.has(KfuncFlags::FASTCALL);
@@ -361,14 +372,25 @@ fn join<'a>(tables: Vec<Tables<'a>>) -> Tables<'a> {
     tables.into_par_iter().reduce_with(both).unwrap_or_default()
 }
 
-/// Walks again the units that a name with several definitions makes doubtful.
-fn refine<'a>(context: Context<'a>, exact: &Exact) -> Result<Vec<Refined<'a>>> {
-    let numbers: Vec<u32> = exact.units().collect();
-    let new = || (Builder::new(context), Refined::default());
-    let step = |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| {
-        builder.refine(numbers[i], exact.split(), refined)
+/// Walks units for their skeletons, in the order of their numbers.
+fn skeletons(context: Context<'_>, numbers: &[u32]) -> Result<Vec<Skeleton>> {
+    let new = || (Builder::new(context), Vec::new());
+    let step = |(builder, skeletons): &mut (Builder<'_>, Vec<Skeleton>), i: usize| {
+        skeletons.push(builder.skeleton(numbers[i])?);
+        Ok(())
     };
     let done = pool::run(numbers.len(), |turn| turn, |_| {}, new, step)?;
+    let mut skeletons: Vec<_> = done.into_iter().flat_map(|d| d.worker.1).collect();
+    skeletons.sort_unstable_by_key(|skeleton| skeleton.unit);
+    Ok(skeletons)
+}
+
+/// Walks the units again that a name with several definitions makes doubtful.
+fn refine<'a>(context: Context<'a>, meanings: &Meanings) -> Result<Vec<Refined<'a>>> {
+    let new = || (Builder::new(context), Refined::default());
+    let step =
+        |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| builder.refine(meanings, i, refined);
+    let done = pool::run(meanings.units.len(), |turn| turn, |_| {}, new, step)?;
     let finish = |(builder, mut refined): (Builder<'a>, Refined<'a>)| {
         refined.tables = builder.finish().tables;
         refined

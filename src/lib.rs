@@ -29,18 +29,23 @@
 //!
 //! The stages, as [`Encoder::encode`] runs them:
 //!
-//! 1. *open*: an [`Image`] is mapped, the headers of its units are listed ([`dwarf::Program`]).
+//! 1. *open*: an [`Image`] is mapped, the other files that hold parts of its debugging information are found
+//!    ([`Files`]), their sections decompressed and relocated where need be, the headers of all units listed
+//!    ([`dwarf::Program`]).
 //! 2. *walk*: every worker takes the next unit, compiles its abbreviations to layouts
 //!    ([`dwarf::Layouts`]), walks it ([`dwarf::walk`]), computes keys, and keeps what is new: types,
-//!    what is said about functions, variables.
+//!    what is said about functions, variables. What a unit refers to in another is copied from there, down
+//!    to names: so units that refer to each other need not be merged, and still go in parallel.
 //! 3. *join*: one table.
 //! 4. *exact*: a named struct, union or enum is a leaf to whoever refers to it, which makes keys
 //!    computable in one pass. That is exact unless a name has several definitions: those names are known
-//!    now, and the few units that mean another one than most are walked again with the definition in
-//!    the key, until nothing splits any more.
+//!    now, and so are the few units that mean another one than most. They hand over which of their names
+//!    refer to which; on that it is found out, in memory, which definition each of them means; and what that
+//!    changes in them is made once more, with the definition in the key.
 //! 5. *choose*: declarations become what they declare; functions are chosen by the symbol table and by
 //!    what their units agree on; kfuncs are tagged; variables get their sections.
-//! 6. *order* and *write*: a list sorted by content, then bytes.
+//! 6. *order* and *write*: a list sorted by content, then bytes. With a [`Base`], what that has already is left
+//!    out: the largest set of types of which nothing reachable differs.
 //! 7. *check*: the kernel's own rules, applied to the output before anybody gets it.
 //!
 //! # Who knows whom
@@ -60,6 +65,8 @@
 pub mod admission;
 pub mod btf;
 mod build;
+pub mod diff;
+pub mod dump;
 pub mod dwarf;
 pub mod elf;
 mod encode;
@@ -67,6 +74,7 @@ mod error;
 mod files;
 mod merge;
 mod options;
+pub mod plain;
 mod pool;
 pub mod report;
 mod symtab;
@@ -75,6 +83,6 @@ mod table;
 pub use elf::Image;
 pub use encode::{Encoder, Output};
 pub use error::{Error, ErrorKind, Result};
-pub use files::DebugSections;
+pub use files::{DebugSections, Files, Parts};
 pub use merge::base::Base;
-pub use options::{Features, Jobs, Options, Order};
+pub use options::{Features, Jobs, Options, Order, Search};

@@ -1,6 +1,7 @@
 //! What an encode shall do: pure data, filled by the command line or by the caller of the library.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Everything that decides the bytes of the output, and how they are made.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Options {
     /// If not empty, every name that begins with this becomes this: enterprise kernels hide in names with a
     /// counter what must not make a difference.
     pub kabi_prefix: Vec<u8>,
+    /// Where separate debugging information is looked for.
+    pub search: Search,
     /// Units are taken in a random order with this seed. The output does not depend on it; tests do.
     pub shuffle: Option<u64>,
 }
@@ -40,8 +43,29 @@ impl Default for Options {
             lang_exclude: Vec::new(),
             lang_only: Vec::new(),
             kabi_prefix: Vec::new(),
+            search: Search::default(),
             shuffle: None,
         }
+    }
+}
+
+/// Where the parts of a program are looked for that lie in other files than the one that is encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Directories below which distributions put debugging information, by build id and by path.
+    pub debug_directories: Vec<PathBuf>,
+    /// The file that dwz moved common parts to, instead of the one that is named.
+    pub supplementary: Option<PathBuf>,
+    /// The package of split DWARF (`.dwp`), instead of the one beside the file.
+    pub package: Option<PathBuf>,
+    /// The file that has the symbols.
+    pub symbols: Option<PathBuf>,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        let debug_directories = vec![PathBuf::from("/usr/lib/debug")];
+        Search { debug_directories, supplementary: None, package: None, symbols: None }
     }
 }
 
@@ -66,6 +90,11 @@ pub enum Jobs {
 }
 
 impl Jobs {
+    /// That many; one at least.
+    pub fn exactly(count: usize) -> Jobs {
+        Jobs::Exactly(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
+    }
+
     /// The number of workers.
     pub fn count(self) -> usize {
         match self {

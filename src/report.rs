@@ -18,7 +18,7 @@ pub struct Report {
     pub units: u64,
     /// Units left out because of their language.
     pub units_skipped: u64,
-    /// Units walked twice because of names with several definitions.
+    /// Units walked again because of names with several definitions.
     pub units_rewalked: u64,
     /// Workers.
     pub jobs: usize,

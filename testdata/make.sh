@@ -237,6 +237,7 @@ build() {
 		SPLIT) dwo=${out##*/}.dwo flags+=" -gsplit-dwarf" ;;
 		SPLIT=single) dwo=${out##*/}.dwo flags+=" -gsplit-dwarf=single" keep_objects=1 ;;
 		DWP=*) dwp=${word#*=} ;;
+		-Wl,*) linking+=" $word" ;;
 		*) flags+=" $word" ;;
 		esac
 	done

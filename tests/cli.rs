@@ -623,3 +623,30 @@ fn paths_need_not_be_text() {
     ran(dir.command().arg(DEMO).arg("-o").arg(name)).silent();
     assert_eq!(fs::read(dir.0.path().join(name)).unwrap(), demo_btf());
 }
+
+#[test]
+fn in_place_the_file_gets_a_section() {
+    let dir = Dir::new();
+    let demo = fs::read(DEMO).unwrap();
+    dir.write("a", &demo);
+    dir.run(&["a", "-o", "a.btf"]).silent();
+    dir.run(&["--in-place", "a"]).silent();
+    let image = btfgen::Image::open(dir.path("a")).unwrap();
+    assert!(image.content_of(b".BTF").unwrap() == fs::read(dir.path("a.btf")).unwrap());
+    assert_eq!(dir.names(), ["a", "a.btf"]);
+    for wrong in [&["-i", "a", "-o", "b"][..], &["a"], &["a", "-o", "b", "--drop-signature"]] {
+        dir.run(wrong).error(2);
+    }
+    // The 12 bytes in front of the mark end with the size of the signature.
+    let signed = [&demo[..], b"sig", &[0; 11], &[3], b"~Module signature appended~\n"].concat();
+    dir.write("signed", &signed);
+    assert!(dir.run(&["-i", "signed"]).error(1).contains("signed module"));
+    assert!(fs::read(dir.path("signed")).unwrap() == signed);
+    dir.run(&["-i", "--drop-signature", "signed"]).silent();
+    assert!(fs::read(dir.path("signed")).unwrap() == fs::read(dir.path("a")).unwrap());
+    fs::set_permissions(dir.path("a"), fs::Permissions::from_mode(0o444)).unwrap();
+    // Root may write to anything.
+    if fs::OpenOptions::new().write(true).open(dir.path("a")).is_err() {
+        assert!(dir.run(&["-i", "a"]).error(74).contains("cannot write"));
+    }
+}

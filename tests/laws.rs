@@ -13,7 +13,7 @@ use btfgen::btf::{self, Btf, CheckOptions, Endian, Kind, Levels, TypeId};
 use btfgen::{ErrorKind, Features, Options, Order};
 use common::programs::{link_with, random_units};
 use common::render::{missing, references, render, render_deep};
-use common::{Model, Random, by_first, each, each_path, encode, encode_with, options, root};
+use common::{Model, PROGRAMS, Random, by_first, each, each_path, encode, encode_with, options, root};
 
 /// Options that change what is written.
 fn settings() -> Vec<(&'static str, Options)> {
@@ -30,28 +30,6 @@ fn settings() -> Vec<(&'static str, Options)> {
         ("all prototypes", options(|o| o.features = o.features.without(Features::CONSISTENT_FUNC))),
     ]
 }
-
-const PROGRAMS: [&str; 19] = [
-    "base_types",
-    "modifiers",
-    "arrays",
-    "structs",
-    "bitfields",
-    "enums",
-    "protos",
-    "functions",
-    "percpu",
-    "units",
-    "kfuncs",
-    "asm",
-    "atomic",
-    "complex",
-    "nested",
-    "bit_int",
-    "tags",
-    "containers",
-    "all",
-];
 
 /// Encodes `path` and everything about it that must not matter; gives the bytes.
 fn same_bytes(path: &Path, options: &Options, jobs: &[usize], seeds: &[u64]) -> Vec<u8> {

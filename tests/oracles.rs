@@ -8,28 +8,9 @@ use std::path::{Path, PathBuf};
 
 use btfgen::{Features, Options};
 use common::oracles::{Verdict, bpftool_agrees, btf_rs_agrees, c_dump_compiles, kernel_loads};
-use common::{Variant, by_first, each_path, encode_with, options, root, skipped, tool, tool_or_skip};
-
-const PROGRAMS: [&str; 18] = [
-    "base_types",
-    "modifiers",
-    "arrays",
-    "structs",
-    "bitfields",
-    "enums",
-    "protos",
-    "functions",
-    "percpu",
-    "units",
-    "kfuncs",
-    "asm",
-    "atomic",
-    "complex",
-    "nested",
-    "bit_int",
-    "tags",
-    "all",
-];
+use common::{
+    PROGRAMS, Variant, by_first, each_path, encode_with, options, root, skipped, tool, tool_or_skip,
+};
 
 /// Everything there is, in either order.
 fn settings() -> [Options; 3] {

@@ -274,6 +274,14 @@ fn what_the_base_only_declares_may_be_defined() {
         assert_eq!(base.count(Kind::Fwd, "s"), 1);
         assert_eq!(own(Kind::Fwd, "s"), 0);
     });
+    // What has no name goes with what it is a part of.
+    let parts = "struct s; struct holder { union { struct s *s; long n; }; struct { struct s *t; } in; };";
+    let base = format!("{parts} struct holder holder;");
+    let whole = format!("{parts} struct s {{ int x; }}; struct holder holder; struct s s;");
+    let Some(built) = Built::new(&[&base], &[&whole]) else { return };
+    assert_eq!(built.report(Kind::Struct), (2, 1));
+    assert_eq!(built.report(Kind::Union), (1, 0));
+    let base = format!("{header} struct holder holder;");
     // Two definitions cannot both be what the base declares.
     let another = module
         .replace("int x", "long x")

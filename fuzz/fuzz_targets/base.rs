@@ -44,16 +44,18 @@ fn above(base: &Base<'_>) {
     options.features = options.features.with(Features::DISTILLED_BASE);
     let encode =
         |options: &Options, count| Encoder::new(options.clone()).jobs(jobs(count)).base(base).encode(demo);
-    if base.btf().endian() == Endian::Little {
-        let distilled = encode(&options, 1);
+    if base.btf().endian() == Endian::Big {
+        black_box(encode(&options, 1).is_err());
+        return;
+    }
+    let own_fault = |error: &btfgen::Error| error.to_string().contains("defect");
+    let distilled = encode(&options, 1);
+    assert!(!distilled.as_ref().is_err_and(own_fault), "{:?}", distilled.map(|_| ()));
+    // An encode takes longer than everything else here: only some are done twice more.
+    if base.btf().data().len() % 8 == 0 {
         options.features = options.features.without(Features::DISTILLED_BASE);
-        let (one, two) = (encode(&options, 1), encode(&options, 2));
-        let bytes = |output: btfgen::Result<btfgen::Output>| output.map(|o| o.btf).map_err(|e| e.to_string());
-        let one = bytes(one);
-        assert!(one == bytes(two), "another number of workers");
-        let defect = |text: &String| text.contains("defect");
-        assert!(!one.as_ref().is_err_and(defect), "{one:?}");
-        black_box(distilled.is_ok());
+        let bytes = |count| encode(&options, count).map(|o| o.btf).map_err(|e| e.to_string());
+        assert!(bytes(1) == bytes(2), "another number of workers");
     }
 }
 

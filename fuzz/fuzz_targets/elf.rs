@@ -17,5 +17,5 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = image.each_symbol(|symbol| {
         black_box((symbol.name().len(), symbol.value, symbol.section));
     });
-    let _ = black_box(btfgen::elf::kfuncs(&image));
+    let _ = black_box(btfgen::elf::kfuncs(&image, &image));
 });

@@ -8,5 +8,5 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main(true)
+    cli::main(cli::Program::Pahole)
 }

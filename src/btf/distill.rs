@@ -5,9 +5,8 @@
 //! and unions without members and enumerations without values; and the split BTF above that, at whose end
 //! follows all else that it needs of the base. Both are in the order of what they were made from.
 
-use std::collections::HashMap;
-
-use super::kinds::{DatasecEntry, Enumerator, Kind, Member, Param, StrOff, TypeId};
+use super::copy::Copier;
+use super::kinds::{Kind, TypeId};
 use super::read::{Btf, Type};
 use super::strings::SplitBase;
 use super::write::Writer;
@@ -44,7 +43,7 @@ pub fn distill(split: &Btf<'_>) -> Result<Distilled> {
     let mut ids = vec![TypeId::VOID; base.len() as usize];
     let mut copier = Copier::new(base, Writer::new(split.endian()));
     for ty in at(Place::Base) {
-        ids[ty.id().0 as usize] = copier.shell(&ty)?;
+        ids[ty.id().0 as usize] = shell(&mut copier, &ty)?;
     }
     let distilled = copier.writer.finish(false)?;
 
@@ -110,89 +109,14 @@ fn places(split: &Btf<'_>, base: &Btf<'_>) -> Result<Vec<Place>> {
     Ok(places)
 }
 
-/// Copies records into a writer.
-struct Copier<'c, 'w> {
-    from: &'c Btf<'c>,
-    writer: Writer<'w>,
-    /// Strings by their offset in `from`: hostile ones are long, and named by every record.
-    strings: HashMap<StrOff, StrOff>,
-}
-
-impl<'c, 'w> Copier<'c, 'w> {
-    fn new(from: &'c Btf<'c>, writer: Writer<'w>) -> Self {
-        Copier { from, writer, strings: HashMap::new() }
-    }
-
-    fn string(&mut self, off: StrOff) -> Result<StrOff> {
-        if let Some(&known) = self.strings.get(&off) {
-            return Ok(known);
-        }
-        let new = self.writer.intern(self.from.name(off))?;
-        self.strings.insert(off, new);
-        Ok(new)
-    }
-
-    /// Copies a type of [`Place::Base`] without its parts.
-    fn shell(&mut self, ty: &Type<'_>) -> Result<TypeId> {
-        let name = self.string(ty.name_off())?;
-        let size = ty.size_bytes().unwrap_or(0);
-        match ty.kind() {
-            Kind::Struct | Kind::Union => self.writer.composite(ty.kind(), name, size, false, []),
-            // An ENUM also stands for an ENUM64.
-            Kind::Enum | Kind::Enum64 => self.writer.enumeration(name, size, false, []),
-            _ => self.record(ty, |id| id),
-        }
-    }
-
-    /// Copies a type.
-    fn record(&mut self, ty: &Type<'_>, id: impl Fn(TypeId) -> TypeId) -> Result<TypeId> {
-        let name = self.string(ty.name_off())?;
-        let target = ty.target().map_or(TypeId::VOID, &id);
-        let (kind, flag, size) = (ty.kind(), ty.kind_flag(), ty.size_bytes().unwrap_or(0));
-        let incomplete = || Error::input(format!("BTF: type {}: {kind} with an unknown linkage", ty.id()));
-        match kind {
-            Kind::Int => {
-                let data = ty.int_data().ok_or_else(incomplete)?;
-                self.writer.int_with(name, size, data)
-            }
-            Kind::Float => self.writer.float(name, size),
-            Kind::Ptr => self.writer.ptr(target),
-            Kind::Typedef => self.writer.typedef(name, target),
-            Kind::Const | Kind::Volatile | Kind::Restrict => self.writer.modifier(kind, target),
-            Kind::TypeTag => self.writer.type_tag(name, target, flag),
-            Kind::Fwd => self.writer.fwd(name, flag),
-            Kind::Array => {
-                let mut array = ty.array().ok_or_else(incomplete)?;
-                (array.element, array.index) = (id(array.element), id(array.index));
-                self.writer.array_with(array)
-            }
-            Kind::Struct | Kind::Union => {
-                let member = |m: Member| Ok(Member { name: self.string(m.name)?, ty: id(m.ty), ..m });
-                let members = ty.members().map(member).collect::<Result<Vec<_>>>()?;
-                self.writer.composite(kind, name, size, flag, members)
-            }
-            Kind::Enum | Kind::Enum64 => {
-                let value = |e: Enumerator| Ok(Enumerator { name: self.string(e.name)?, ..e });
-                let values = ty.enumerators().map(value).collect::<Result<Vec<_>>>()?;
-                match kind {
-                    Kind::Enum64 => self.writer.enum64(name, size, flag, values),
-                    _ => self.writer.enumeration(name, size, flag, values),
-                }
-            }
-            Kind::FuncProto => {
-                let param = |p: Param| Ok(Param { name: self.string(p.name)?, ty: id(p.ty) });
-                let params = ty.params().map(param).collect::<Result<Vec<_>>>()?;
-                self.writer.func_proto(target, params)
-            }
-            Kind::Func => self.writer.func(name, target, ty.func_linkage().ok_or_else(incomplete)?),
-            Kind::Var => self.writer.var(name, target, ty.var_linkage().ok_or_else(incomplete)?),
-            Kind::Datasec => {
-                let entries = ty.datasec_entries().map(|e| DatasecEntry { var: id(e.var), ..e });
-                self.writer.datasec(name, size, entries)
-            }
-            Kind::DeclTag => {
-                self.writer.decl_tag(name, target, ty.component_idx().ok_or_else(incomplete)?, flag)
-            }
-        }
+/// Copies a type of [`Place::Base`] without its parts.
+fn shell(copier: &mut Copier<'_, '_>, ty: &Type<'_>) -> Result<TypeId> {
+    let name = copier.string(ty.name_off())?;
+    let size = ty.size_bytes().unwrap_or(0);
+    match ty.kind() {
+        Kind::Struct | Kind::Union => copier.writer.composite(ty.kind(), name, size, false, []),
+        // An ENUM also stands for an ENUM64.
+        Kind::Enum | Kind::Enum64 => copier.writer.enumeration(name, size, false, []),
+        _ => copier.record(ty, |id| id),
     }
 }

@@ -32,6 +32,7 @@
 //! * The same calls give the same bytes, on every host.
 
 mod check;
+mod copy;
 mod distill;
 mod kinds;
 mod read;
@@ -39,6 +40,7 @@ mod strings;
 mod write;
 
 pub use check::{CheckOptions, KernelVersion, Level, Levels, Violation, check, check_container};
+pub use copy::Copier;
 pub use distill::{Distilled, distill};
 pub use kinds::{
     ArrayData, COMMON_BYTES, DatasecEntry, Enumerator, FuncLinkage, IntData, IntEncoding, Kind,

@@ -8,10 +8,8 @@ use gimli::constants as dw;
 use super::graph::{FuncTag, Graph, Link, Node, NodeId, Shape, Tag};
 use super::warning::{Warning, Warnings};
 use crate::Result;
-use crate::dwarf::{Die, NameId, Target};
+use crate::dwarf::{Die, GNU_ANNOTATION_AT, NameId, Target};
 use crate::options::{Features, Options};
-
-const AT_GNU_ANNOTATION: dw::DwAt = dw::DwAt(0x2139);
 
 /// What a tag is on.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +58,7 @@ impl Annotations {
     /// Notes that a DIE refers to a chain.
     #[cold]
     pub(super) fn refer(&mut self, die: &Die<'_, '_>, what: Annotated) -> Result<()> {
-        if let Some(value) = die.attribute(AT_GNU_ANNOTATION)? {
+        if let Some(value) = die.attribute(GNU_ANNOTATION_AT)? {
             self.references.push((what, in_unit(die.target(value)?)));
         }
         Ok(())
@@ -77,7 +75,7 @@ impl Annotations {
         };
         let value = die.attribute(dw::DW_AT_const_value)?;
         let value = value.and_then(|v| die.unit.name_of(v)).unwrap_or(NameId::NONE);
-        let next = match die.attribute(AT_GNU_ANNOTATION)? {
+        let next = match die.attribute(GNU_ANNOTATION_AT)? {
             Some(value) => in_unit(die.target(value)?),
             None => 0,
         };

@@ -6,12 +6,12 @@
 //! names: of a named struct, union or enum only the name and the size, because nobody who refers to it needs
 //! more. So copies stay few, no two units need to be merged, and all go their ways in parallel.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gimli::constants as dw;
 
-use super::graph::{Link, Node, NodeId, Param, Shape};
+use super::graph::{Graph, Link, Node, NodeId, Param, Shape};
 use super::lower::{DEFAULT_ENUM_BYTES, Lower, is_annotation};
 use crate::Result;
 use crate::dwarf::{
@@ -21,7 +21,7 @@ use crate::dwarf::{
 /// What a unit refers to in others, numbered as it was met.
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
-    targets: Vec<(Target, Copy)>,
+    targets: Vec<(Target, Copied)>,
     numbers: HashMap<Target, u32>,
     /// Copies of named structs, unions and enums, in the order of their nodes, and where they are from.
     named: Vec<(NodeId, Place)>,
@@ -29,7 +29,7 @@ pub(super) struct Foreign {
 
 /// What has become of something in another unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Copy {
+pub(super) enum Copied {
     /// It was not looked at yet.
     Pending,
     /// There is nothing, or nothing that anybody asks for.
@@ -53,13 +53,13 @@ impl Foreign {
         let next = self.targets.len() as u32;
         let number = *self.numbers.entry(target).or_insert(next);
         if number == next {
-            self.targets.push((target, Copy::Pending));
+            self.targets.push((target, Copied::Pending));
         }
         Link::foreign(number)
     }
 
     /// Notes what `target` was copied to.
-    pub(super) fn set(&mut self, target: Target, copy: Copy) {
+    pub(super) fn set(&mut self, target: Target, copy: Copied) {
         let next = self.targets.len() as u32;
         let number = *self.numbers.entry(target).or_insert(next);
         match self.targets.get_mut(number as usize) {
@@ -73,38 +73,45 @@ impl Foreign {
         &self.named
     }
 
-    fn find(&self, target: Target) -> Copy {
-        self.numbers.get(&target).map_or(Copy::Nothing, |&number| self.copy(number))
+    /// Where the copy of a named struct, union or enum is from.
+    fn origin(&self, id: NodeId) -> Option<(Target, Place)> {
+        let index = self.named.binary_search_by_key(&id, |named| named.0).ok()?;
+        let (target, _) = self.targets.iter().find(|(_, copy)| *copy == Copied::Node(id))?;
+        Some((*target, self.named[index].1))
     }
 
-    fn copy(&self, number: u32) -> Copy {
-        self.targets.get(number as usize).map_or(Copy::Nothing, |target| target.1)
+    fn find(&self, target: Target) -> Copied {
+        self.numbers.get(&target).map_or(Copied::Nothing, |&number| self.copy(number))
+    }
+
+    fn copy(&self, number: u32) -> Copied {
+        self.targets.get(number as usize).map_or(Copied::Nothing, |target| target.1)
     }
 
     pub(super) fn node(&self, number: u32) -> Option<NodeId> {
         match self.copy(number) {
-            Copy::Node(node) => Some(node),
+            Copied::Node(node) => Some(node),
             _ => None,
         }
     }
 
     pub(super) fn func(&self, number: u32) -> Option<usize> {
         match self.copy(number) {
-            Copy::Func(func) => Some(func as usize),
+            Copied::Func(func) => Some(func as usize),
             _ => None,
         }
     }
 
     pub(super) fn param(&self, number: u32) -> Option<usize> {
         match self.copy(number) {
-            Copy::Param(param) => Some(param as usize),
+            Copied::Param(param) => Some(param as usize),
             _ => None,
         }
     }
 
     pub(super) fn variable(&self, number: u32) -> Option<usize> {
         match self.copy(number) {
-            Copy::Variable(variable) => Some(variable as usize),
+            Copied::Variable(variable) => Some(variable as usize),
             _ => None,
         }
     }
@@ -167,26 +174,80 @@ impl<'a> Neighbours<'a> {
     ///
     /// # Errors
     /// What a reference leads to is damaged, or absurdly much.
-    pub(super) fn copy_all(&mut self, unit: u32, lower: &mut Lower<'_>) -> Result<()> {
+    pub(super) fn copy_all(&mut self, unit: u32, register_params: u32, lower: &mut Lower<'_>) -> Result<()> {
         let mut budget = Budget(BUDGET + self.program.units()[unit as usize].length);
-        // What is copied may refer to more, which then stands behind it.
         let mut next = 0;
-        while let Some(&(target, copy)) = lower.graph.foreign.targets.get(next) {
-            next += 1;
-            if copy != Copy::Pending {
-                continue;
+        loop {
+            // What is copied may refer to more, which then stands behind it.
+            while let Some(&(target, copy)) = lower.graph.foreign.targets.get(next) {
+                next += 1;
+                if copy != Copied::Pending {
+                    continue;
+                }
+                lower.graph.foreign.set(target, Copied::Nothing);
+                if let Some(place) = self.program.find(unit, target) {
+                    self.copy(place, target, What::Name, lower, &mut budget)?;
+                }
             }
-            lower.graph.foreign.set(target, Copy::Nothing);
-            if let Some(place) = self.program.find(unit, target) {
-                let neighbour = self.get(place.unit)?;
-                neighbour
-                    .copy(target, place, lower, &mut budget)
-                    .map_err(|e| e.in_unit(neighbour.unit.header.offset))?;
-            }
+            // Of a struct that is passed behind the last register somebody asks how its members lie.
+            let Some((target, place)) = passed_by_value(lower.graph, register_params) else { break };
+            self.copy(place, target, What::All, lower, &mut budget)?;
         }
         lower.abroad = None;
         Ok(())
     }
+
+    /// Copies what lies at `place`.
+    fn copy(
+        &mut self,
+        place: Place,
+        target: Target,
+        what: What,
+        lower: &mut Lower<'_>,
+        budget: &mut Budget,
+    ) -> Result<()> {
+        let neighbour = self.get(place.unit)?;
+        let copied = neighbour.copy(target, place, what, lower, budget);
+        copied.map_err(|e| e.in_unit(neighbour.unit.header.offset))
+    }
+}
+
+/// How much of a named struct, union or enum is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// What everybody needs who refers to it.
+    Name,
+    /// Its members as well: it is then a definition of the unit that refers, as if that included its header.
+    All,
+}
+
+/// A struct of another unit of which only the name is there, and of which more is needed: it is a parameter
+/// behind the last register, or a member of such.
+fn passed_by_value(graph: &Graph, register_params: u32) -> Option<(Target, Place)> {
+    if graph.foreign.named.is_empty() {
+        return None;
+    }
+    let mut open = Vec::new();
+    for func in graph.own_funcs() {
+        let params = graph.params.get(func.params as usize..).unwrap_or_default();
+        let params = params.get(..func.param_count as usize).unwrap_or_default();
+        for param in params.iter().skip(register_params as usize) {
+            let origin = || graph.param_at(param.origin).and_then(|i| graph.params[i].target);
+            open.extend(param.target.or_else(origin));
+        }
+    }
+    let mut seen = HashSet::new();
+    while let Some(link) = open.pop() {
+        let Some(id) = graph.strip(link).filter(|id| seen.insert(*id)) else { continue };
+        let node = graph.node(id);
+        match node.shape {
+            Shape::Struct | Shape::Union if node.is_foreign => return graph.foreign.origin(id),
+            Shape::Struct | Shape::Union => open.extend(graph.parts(node).iter().map(|part| part.target)),
+            Shape::Array => open.push(node.target),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// DIEs that a unit may copy, beside one for each byte of its own. Units of kernels copy some thousand; the
@@ -220,13 +281,20 @@ impl Abroad {
 
 impl Neighbour<'_> {
     /// Copies what lies at `place` in this unit.
-    fn copy(&self, target: Target, place: Place, lower: &mut Lower<'_>, budget: &mut Budget) -> Result<()> {
+    fn copy(
+        &self,
+        target: Target,
+        place: Place,
+        what: What,
+        lower: &mut Lower<'_>,
+        budget: &mut Budget,
+    ) -> Result<()> {
         let (unit, layouts) = (&self.unit, &*self.layouts);
         let abroad = Abroad { file: unit.header.file, unit_offset: unit.header.offset };
         lower.abroad = Some(abroad);
         let has_more = with_die(unit, layouts, place.offset, |die| {
             budget.spend(die)?;
-            lower.copy_alone(die, target, place)
+            if what == What::All { Ok(true) } else { lower.copy_alone(die, target, place) }
         })?;
         if has_more == Some(true) {
             let is_func = false;
@@ -273,7 +341,7 @@ impl Lower<'_> {
                     is_foreign: true,
                 });
                 self.graph.foreign.named.push((node, place));
-                self.graph.foreign.set(target, Copy::Node(node));
+                self.graph.foreign.set(target, Copied::Node(node));
                 Ok(false)
             }
             // Its function was not copied: it has none of its own here.
@@ -282,7 +350,7 @@ impl Lower<'_> {
                 let has_type = has.any(Has::TYPE);
                 let link = if has_type { Some(self.type_of(die)?) } else { None };
                 self.graph.params.push(Param { name: die.name()?, target: link, ..Param::default() });
-                self.graph.foreign.set(target, Copy::Param(param));
+                self.graph.foreign.set(target, Copied::Param(param));
                 Ok(false)
             }
             // A reference to a whole unit would copy all of it.

@@ -201,6 +201,11 @@ impl State {
         Some(State { name, returns, address: func.low_pc, flags, params, variadic, tags })
     }
 
+    /// The types that it uses.
+    pub(super) fn links(&self) -> impl Iterator<Item = Link> + '_ {
+        std::iter::once(self.returns).chain(self.params.iter().map(|param| param.target))
+    }
+
     /// The key of the state.
     pub(super) fn key(
         &self,
@@ -274,11 +279,7 @@ impl State {
         let Builder { graph, interner, warnings, .. } = builder;
         self.intern_names(interner, warnings)?;
         let mut refer = |interner: &mut Interner<'_>, link: Link| -> Result<Ref> {
-            if let Some(target) = graph.resolve(link)
-                && key::class_of(graph.node(target)).is_some()
-            {
-                interner.intern(graph.node(target).name, NameUse::Identifier, warnings)?;
-            }
+            interner.intern_referred(graph, link, warnings)?;
             Ok(interner.reference(graph, link, variant, warnings))
         };
         let returns = refer(interner, self.returns)?;

@@ -48,7 +48,7 @@ impl Link {
 const MAX_CHAIN: u32 = 1024;
 
 /// A type of the unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct NodeId(pub(super) u32);
 
 impl NodeId {
@@ -385,6 +385,12 @@ impl Graph {
     /// The unit's own variables.
     pub(super) fn own_variables(&self) -> &[Variable] {
         &self.variables[..self.own.variables]
+    }
+
+    /// The type of a variable, which its declaration may tell; an array may be declared without its size.
+    pub(super) fn variable_type(&self, variable: &Variable) -> Link {
+        let declared = || self.variables[self.variable_at(variable.specification)?].target;
+        variable.target.or_else(declared).unwrap_or(Link::VOID)
     }
 
     /// The subprogram that a link leads to.

@@ -6,13 +6,13 @@ use std::hash::BuildHasherDefault;
 
 use super::graph::{Graph, Link, Node, NodeId, Shape};
 use super::key::{Keys, class_of, is_signed, node_key};
+use super::place;
 use super::seen::SeenTypes;
 use super::warning::{Warning, Warnings};
-use super::{mentions, place};
 use crate::btf::{Kind, Member, is_identifier};
 use crate::dwarf::{NameId, Program};
 use crate::table::{
-    Anchor, AnchorId, Entry, EntryId, First, Key, KeyIdentity, Part, Ref, StrId, Tables, Variant,
+    Anchor, AnchorId, Entry, EntryId, First, Key, KeyIdentity, Mentions, Part, Ref, StrId, Tables, Variant,
 };
 use crate::{Error, Result};
 
@@ -93,17 +93,13 @@ impl<'a> Interner<'a> {
             self.mentioned.push(entry);
         }
         let foreign = self.foreign_anchors(graph, warnings)?;
-        self.tables.mentions.push(mentions(unit, &self.mentioned, foreign));
+        self.tables.mentions.push(Mentions { unit, entries: self.mentioned.as_slice().into(), foreign });
         self.newest = self.newest.max(unit);
         Ok(())
     }
 
     /// The anchors of named structs, unions and enums that a unit refers to in others.
-    pub(super) fn foreign_anchors(
-        &mut self,
-        graph: &Graph,
-        warnings: &mut Warnings,
-    ) -> Result<Box<[AnchorId]>> {
+    fn foreign_anchors(&mut self, graph: &Graph, warnings: &mut Warnings) -> Result<Box<[AnchorId]>> {
         let mut anchors = Vec::with_capacity(graph.foreign.named().len());
         for &(id, _) in graph.foreign.named() {
             let node = graph.node(id);
@@ -194,18 +190,27 @@ impl<'a> Interner<'a> {
 
     fn intern_node(&mut self, graph: &Graph, node: &Node, warnings: &mut Warnings) -> Result<()> {
         self.intern(node.name, NameUse::of(node.shape), warnings)?;
-        let mut referred = |this: &mut Self, link: Link| match graph.resolve(link).map(|id| graph.node(id)) {
-            Some(target) if class_of(target).is_some() => {
-                this.intern(target.name, NameUse::Identifier, warnings).map(|_| ())
-            }
-            _ => Ok(()),
-        };
-        referred(self, node.target)?;
+        self.intern_referred(graph, node.target, warnings)?;
         for part in graph.parts(node) {
-            referred(self, part.target)?;
+            self.intern_referred(graph, part.target, warnings)?;
         }
         for part in graph.parts(node) {
             self.intern(part.name, NameUse::Identifier, warnings)?;
+        }
+        Ok(())
+    }
+
+    /// Interns the name of the anchor that a link leads to, if it is one.
+    pub(super) fn intern_referred(
+        &mut self,
+        graph: &Graph,
+        link: Link,
+        warnings: &mut Warnings,
+    ) -> Result<()> {
+        if let Some(target) = graph.resolve(link).map(|id| graph.node(id))
+            && class_of(target).is_some()
+        {
+            self.intern(target.name, NameUse::Identifier, warnings)?;
         }
         Ok(())
     }

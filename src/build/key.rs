@@ -141,6 +141,16 @@ impl Keys {
     }
 }
 
+/// What a node refers to, in the order in which its key has it.
+pub(super) fn targets<'g>(graph: &'g Graph, node: &'g Node) -> impl Iterator<Item = Link> + 'g {
+    let (own, parts) = match node.shape {
+        Shape::Enum => (None, [].as_slice()),
+        Shape::Struct | Shape::Union => (None, graph.parts(node)),
+        _ => (Some(node.target), graph.parts(node)),
+    };
+    own.into_iter().chain(parts.iter().map(|part| part.target))
+}
+
 /// The name space of a named struct, union or enum.
 #[inline(always)]
 pub(super) fn class_of(node: &Node) -> Option<AnchorClass> {

@@ -15,17 +15,16 @@ mod refine;
 mod registers;
 mod scope;
 mod seen;
+mod skeleton;
 mod variable;
 mod warning;
 
 pub use registers::Machine;
 pub use warning::{Warning, Warnings};
 
-use gimli::constants as dw;
-
 use crate::dwarf::{Layouts, Program, Unit, UnitHeader};
 use crate::options::Options;
-use crate::table::{AnchorId, EntryId, First, FuncId, KeyMap, Mentions, Tables};
+use crate::table::{Anchor, First, FuncId, KeyMap, Tables, Variant};
 use crate::{Error, Result};
 
 use annotation::Annotations;
@@ -100,6 +99,9 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// The unit is damaged, or of a kind that is not supported.
     pub fn unit(&mut self, number: u32) -> Result<()> {
+        if !self.context.program.is_wanted(number) {
+            return Ok(());
+        }
         let header = self.context.program.units()[number as usize];
         self.take_in(header, number).map_err(|e| e.in_unit(header.offset))
     }
@@ -109,17 +111,20 @@ impl<'a> Builder<'a> {
             self.skipped_units += 1;
             return Ok(());
         };
-        let cycle = |key::Cycle(offset)| cycle_error(header, offset);
-        let (graph, keys, interner) = (&self.graph, &mut self.keys, &mut self.interner);
-        keys.compute(graph, &mut |name, _| name.0, &mut |id, class| {
-            crate::table::Anchor::key_of(class, graph.node(id).name.0, crate::table::Variant::Usual)
-        })
-        .map_err(cycle)?;
-        interner.unit(graph, keys, number, &mut self.warnings)?;
-        interner.tags(graph, number, &mut self.warnings)?;
+        self.quick_keys().map_err(|key::Cycle(offset)| cycle_error(header, offset))?;
+        self.interner.unit(&self.graph, &self.keys, number, &mut self.warnings)?;
+        self.interner.tags(&self.graph, number, &mut self.warnings)?;
         self.functions(&unit, number)?;
         self.variables(&unit, number)?;
         Ok(())
+    }
+
+    /// Computes the quick keys of the unit in the graph.
+    fn quick_keys(&mut self) -> Result<(), key::Cycle> {
+        let graph = &self.graph;
+        self.keys.compute(graph, &mut |name, _| name.0, &mut |id, class| {
+            Anchor::key_of(class, graph.node(id).name.0, Variant::Usual)
+        })
     }
 
     /// Walks a unit into the graph; `None` if its language is left out.
@@ -138,11 +143,6 @@ impl<'a> Builder<'a> {
             self.compiled = Some(header);
         }
         let unit = Unit::new(program, header, &self.layouts)?;
-        if unit.root_tag == dw::DW_TAG_skeleton_unit {
-            return Err(Error::input("its debugging information lies in a .dwo file")
-                .in_unit(header.offset)
-                .hint("split DWARF is not supported yet; compile with -gno-split-dwarf"));
-        }
         if self.context.options.leaves_out(unit.language) {
             return Ok(None);
         }
@@ -163,11 +163,6 @@ fn cycle_error(header: UnitHeader, offset: u32) -> Error {
         .in_unit(header.offset)
         .at_die(header.offset + u64::from(offset))
         .hint("no C compiler writes that; the file is damaged")
-}
-
-/// What a unit mentions, in the form that tables keep.
-fn mentions(unit: u32, entries: &[EntryId], foreign: Box<[AnchorId]>) -> Mentions {
-    Mentions { unit, entries: entries.into(), foreign }
 }
 
 /// The place of a node's first occurrence.

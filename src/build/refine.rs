@@ -1,238 +1,245 @@
-//! Walking a unit again, to tell apart the definitions of one name.
+//! Walking a unit again for what names with several definitions change in it.
 //!
-//! Anchors are exact unless a name has several definitions. Those names are known after the join; the
-//! units that hold another than the usual one, or only a declaration, are then walked again, with the
-//! definition as part of the anchor. That may show that an enclosing name has several definitions too,
-//! and so it goes on, level by level, until nothing splits any more.
-//!
-//! At level n an anchor carries the key that its definition had at level n-1; level 0 are the keys of
-//! the first walk. The keys of all levels are recomputed inside the unit, which is what makes a level
-//! need nothing but the names that are split.
-
-use std::collections::HashMap;
+//! In come the unit and what each of its names means. Most of its types mean what they meant in the first walk.
+//! Those that lead, not through a further name, to a definition that is not the usual one get another key:
+//! they are taken back, and so are the functions and variables that use them, and are made once more with the
+//! definition as part of the anchor.
 
 use super::func::{State, places};
-use super::graph::{Graph, Link, NodeId, Shape};
-use super::key::{Keys, class_of, node_key};
-use super::{Builder, mentions, place};
+use super::graph::{Graph, Link, NodeId};
+use super::intern::{Interner, NameUse};
+use super::key::{Cycle, Keys, class_of, node_key, targets};
+use super::{Builder, cycle_error, place};
 use crate::Result;
-use crate::table::{Anchor, Definition, Entry, First, Key, Level, Refined, Site, Split, Variant};
+use crate::dwarf::Unit;
+use crate::options::Features;
+use crate::table::{Anchor, Entry, First, Key, Meaning, Meanings, Refined, Site, Variant};
 
 impl<'a> Builder<'a> {
-    /// Walks unit number `number` again, with the names in `split` told apart.
+    /// Walks the `index`-th unit of `meanings` again, with its names told apart as it says.
     ///
     /// # Errors
     /// As in [`Builder::unit`]; a unit that passed there passes here.
-    pub fn refine(&mut self, number: u32, split: &Split, refined: &mut Refined<'a>) -> Result<()> {
-        let header = self.context.program.units()[number as usize];
-        let Some(unit) = self.read(header, number)? else { return Ok(()) };
-        for node in &self.graph.nodes {
-            self.interner.intern_names(&self.graph, node, &mut self.warnings)?;
+    pub fn refine(&mut self, meanings: &Meanings, index: usize, refined: &mut Refined<'a>) -> Result<()> {
+        let (number, named) = &meanings.units[index];
+        let header = self.context.program.units()[*number as usize];
+        let Some(unit) = self.read(header, *number)? else { return Ok(()) };
+        self.quick_keys().map_err(|Cycle(offset)| cycle_error(header, offset))?;
+        let mut changes = Changes::new(&self.graph, &self.keys, named, meanings);
+        let states = self.changed_states(&unit, &changes);
+        let graph = &self.graph;
+        for (_, state) in &states {
+            state.links().for_each(|link| changes.need(graph, link));
         }
-        let mut levels = Levels::new(&self.graph);
-        let cycle = |super::key::Cycle(offset)| super::cycle_error(header, offset);
-        let interner = &self.interner;
-        let name = &mut |name, used| interner.name_hash(name, used);
-        levels.next(&self.graph, &mut self.keys, name, &mut |_| Variant::Usual).map_err(cycle)?;
-        self.forget(&unit, &levels, refined)?;
-        let interner = &self.interner;
-        let name = &mut |name, used| interner.name_hash(name, used);
-        for level in &split.levels {
-            let variants = levels.variants(&self.graph, number, split, level);
-            levels.next(&self.graph, &mut self.keys, name, &mut |id| variants[id.index()]).map_err(cycle)?;
-            levels.last_variants = variants;
+        for variable in graph.own_variables().iter().filter(|v| v.address.is_some()) {
+            changes.need_changed(graph, graph.variable_type(variable));
         }
-        let variants = std::mem::take(&mut levels.last_variants);
-        let variant = &mut |id: NodeId| variants.get(id.index()).copied().unwrap_or(Variant::Usual);
-        self.emit(number, &levels, variant, refined)?;
-        self.interner.tags(&self.graph, number, &mut self.warnings)?;
-        let features = self.context.options.features;
-        let places = places(&self.graph, &unit, &self.context.machine, &mut self.warnings);
-        for i in 0..self.graph.own_funcs().len() {
-            let state = State::new(&self.graph, &self.context.machine, &unit, i, &places, features);
-            if let Some(state) = state {
-                state.insert(self, First::new(number, i as u32), variant)?;
+        for (&id, meaning) in self.keys.anchors.iter().zip(named) {
+            if changes.remade[id.index()] && refined.made(meanings, meaning).is_none() {
+                targets(graph, graph.node(id)).for_each(|link| changes.need(graph, link));
             }
         }
-        self.variables_with(&unit, number, variant)
-    }
-
-    /// Takes back what the unit gave in its first walk.
-    fn forget(
-        &mut self,
-        unit: &crate::dwarf::Unit<'_>,
-        levels: &Levels,
-        refined: &mut Refined<'a>,
-    ) -> Result<()> {
-        let graph = &self.graph;
-        let is_type = |i: &usize| {
-            let node = &graph.nodes[*i];
-            !node.is_foreign && !matches!(node.shape, Shape::Void | Shape::Same)
-        };
-        refined.forgotten_types.extend((0..graph.nodes.len()).filter(is_type).map(|i| levels.full[i]));
-        for tag in &graph.tags {
-            let value = self.interner.intern(tag.value, super::intern::NameUse::Text, &mut self.warnings)?;
-            let target = levels.full[tag.node.index()];
-            let hash = self.interner.tables.strings.hash(value);
-            refined.forgotten_types.push(Entry::decl_tag_key(target, hash, tag.component));
-        }
-        let features = self.context.options.features;
-        let places = places(graph, unit, &self.context.machine, &mut self.warnings);
-        for i in 0..self.graph.own_funcs().len() {
-            let state = State::new(&self.graph, &self.context.machine, unit, i, &places, features);
-            let Some(state) = state else { continue };
+        changes.need_below(graph, &self.keys);
+        self.remake_types(index, meanings, &mut changes, refined)?;
+        self.remake_tags(*number, &changes, refined)?;
+        let variant = &mut |id: NodeId| changes.variants[id.index()];
+        for (i, state) in &states {
             state.intern_names(&mut self.interner, &mut self.warnings)?;
+            for link in state.links() {
+                self.interner.intern_referred(&self.graph, link, &mut self.warnings)?;
+            }
             let interner = &self.interner;
-            let key = state.content_key(interner, &mut |link| levels.ref_key(&self.graph, link));
+            let key =
+                state.content_key(interner, &mut |link| changes.key(&self.graph, interner, link, false));
             refined.forgotten_funcs.push(key);
+            state.insert(self, First::new(*number, *i as u32), variant)?;
         }
-        Ok(())
+        self.variables_with(&unit, *number, &|id| changes.leads[id.index()], variant)
     }
 
-    /// Writes the unit's types with their refined keys.
-    fn emit(
+    /// The states of functions that use something changed, by their numbers.
+    fn changed_states(&mut self, unit: &Unit<'_>, changes: &Changes) -> Vec<(usize, State)> {
+        let (graph, features) = (&self.graph, self.context.options.features);
+        // Where parameters lie takes long to find out, and most units need not know. A member that stands for
+        // its struct is known only then.
+        let returns = graph.funcs.iter().filter_map(|func| func.returns);
+        let mut links = returns.chain(graph.params.iter().filter_map(|param| param.target));
+        let is_asked =
+            features.contains(Features::TRUE_SIGNATURE) || links.any(|link| changes.has(graph, link));
+        if !is_asked {
+            return Vec::new();
+        }
+        let places = places(graph, unit, &self.context.machine, &mut self.warnings);
+        let state = |i| State::new(graph, &self.context.machine, unit, i, &places, features);
+        let states = (0..graph.own_funcs().len()).filter_map(|i| Some((i, state(i)?)));
+        states.filter(|(_, state)| state.links().any(|link| changes.has(graph, link))).collect()
+    }
+
+    /// Takes back the types that are changed, and writes them with their new keys.
+    fn remake_types(
         &mut self,
-        number: u32,
-        levels: &Levels,
-        variant: &mut impl FnMut(NodeId) -> Variant,
+        index: usize,
+        meanings: &Meanings,
+        changes: &mut Changes,
         refined: &mut Refined<'a>,
     ) -> Result<()> {
         let Builder { graph, keys, interner, warnings, .. } = self;
+        let (number, named) = (meanings.units[index].0, &meanings.units[index].1);
         interner.begin(graph);
-        let mut mentioned = Vec::with_capacity(keys.anchors.len());
-        for &id in keys.order.iter().chain(&keys.anchors) {
-            let node = graph.node(id);
-            let entry = interner.insert(graph, node, levels.full[id.index()], variant, warnings)?;
+        for &id in keys.order.iter().filter(|id| changes.needed[id.index()]) {
+            interner.intern_names(graph, graph.node(id), warnings)?;
+            let plain = changes.content_key(graph, interner, id, false);
+            let full = changes.content_key(graph, interner, id, true);
+            changes.plain[id.index()] = plain;
+            changes.full[id.index()] = full;
+            let variant = &mut |id: NodeId| changes.variants[id.index()];
+            let entry = interner.insert(graph, graph.node(id), full, variant, warnings)?;
             interner.set_entry(id, entry);
-            interner.tables.types.occur(entry, place(number, id), 1);
-            if let Some(class) = class_of(node) {
-                let name = interner.name_hash(node.name, super::intern::NameUse::Identifier);
-                refined.definitions.push(Definition {
-                    site: Site { unit: number, offset: node.offset },
-                    anchor: Anchor::key_of(class, name, Variant::Usual),
-                    plain: levels.plain[id.index()],
-                    previous: levels.previous[id.index()],
-                    variant: variant(id),
-                    entry,
-                });
-                mentioned.push(entry);
+            if changes.remade[id.index()] {
+                refined.forgotten_types.push(plain);
+                interner.tables.types.occur(entry, place(number, id), 1);
             }
         }
-        let foreign = interner.foreign_anchors(graph, warnings)?;
-        interner.tables.mentions.push(mentions(number, &mentioned, foreign));
-        Ok(())
-    }
-}
-
-/// The keys of one unit, level by level. All by node.
-struct Levels {
-    plain: Vec<Key>,
-    previous: Vec<Key>,
-    full: Vec<Key>,
-    /// What others hash when they refer to a node.
-    refs: Vec<Key>,
-    /// The key of the usual anchor of a node's name.
-    anchors: Vec<Key>,
-    last_variants: Vec<Variant>,
-}
-
-impl Levels {
-    fn new(graph: &Graph) -> Levels {
-        let none = || vec![Key::VOID; graph.nodes.len()];
-        let last_variants = vec![Variant::Usual; graph.nodes.len()];
-        Levels {
-            plain: Vec::new(),
-            previous: none(),
-            full: none(),
-            refs: none(),
-            anchors: none(),
-            last_variants,
-        }
-    }
-
-    fn ref_key(&self, graph: &Graph, link: Link) -> Key {
-        graph.resolve(link).map_or(Key::VOID, |id| self.refs[id.index()])
-    }
-
-    /// Computes the keys of the next level.
-    fn next(
-        &mut self,
-        graph: &Graph,
-        keys: &mut Keys,
-        name: &mut impl FnMut(crate::dwarf::NameId, super::intern::NameUse) -> u64,
-        variant: &mut impl FnMut(NodeId) -> Variant,
-    ) -> Result<(), super::key::Cycle> {
-        let mut anchor_name = graph.nodes.iter().map(|n| match class_of(n) {
-            Some(_) => name(n.name, super::intern::NameUse::Identifier),
-            None => 0,
-        });
-        let names: Vec<u64> = anchor_name.by_ref().collect();
-        drop(anchor_name);
-        keys.compute(graph, name, &mut |id, class| Anchor::key_of(class, names[id.index()], variant(id)))?;
-        std::mem::swap(&mut self.previous, &mut self.full);
-        self.full.clone_from(&keys.refs);
-        for &id in &keys.anchors {
-            let node = graph.node(id);
-            let mut target = |link| graph.resolve(link).map_or(Key::VOID, |t| keys.refs[t.index()]);
-            self.full[id.index()] = node_key(graph, node, name, &mut target);
-            if let Some(class) = class_of(node) {
-                self.anchors[id.index()] = Anchor::key_of(class, names[id.index()], Variant::Usual);
+        for (&id, meaning) in keys.anchors.iter().zip(named) {
+            if !changes.remade[id.index()] {
+                continue;
             }
-        }
-        self.refs.clone_from(&keys.refs);
-        if self.plain.is_empty() {
-            self.plain.clone_from(&self.full);
-            self.previous.clone_from(&self.full);
-        }
-        Ok(())
-    }
-
-    /// Which definition each named node stands for, by the keys of the level reached.
-    fn variants(&self, graph: &Graph, unit: u32, split: &Split, level: &Level) -> Vec<Variant> {
-        let complete = |key: Key| level.completed.get(&key).copied().unwrap_or(key);
-        // Of each split name, the one definition in this unit, if there is only one.
-        let mut defined: HashMap<Key, Option<Key>> = HashMap::new();
-        let is_split = |i: usize| split.usual.contains_key(&self.anchors[i]);
-        for (i, node) in graph.nodes.iter().enumerate() {
-            if class_of(node).is_some() && is_split(i) && !is_declaration(node) {
-                let key = complete(self.full[i]);
-                let known = defined.entry(self.anchors[i]).or_insert(Some(key));
-                if *known != Some(key) {
-                    *known = None;
+            let entry = match refined.made(meanings, meaning) {
+                Some(known) => known,
+                None => {
+                    interner.intern_names(graph, graph.node(id), warnings)?;
+                    let full = changes.content_key(graph, interner, id, true);
+                    let variant = &mut |id: NodeId| changes.variants[id.index()];
+                    let new = interner.insert(graph, graph.node(id), full, variant, warnings)?;
+                    let key = |entry| interner.tables.types.get(entry).key;
+                    let known = refined.definitions.entry(meaning.identity).or_insert(new);
+                    if key(new) < key(*known) {
+                        *known = new;
+                    }
+                    new
                 }
-            }
-        }
-        let mut foreign = graph.foreign.named().iter().peekable();
-        let variant = |(i, node): (usize, &super::graph::Node)| {
-            if let Some((_, place)) = foreign.next_if(|(id, _)| id.index() == i) {
-                let site = Site { unit: place.unit, offset: place.offset };
-                return level.foreign.get(&site).copied().unwrap_or(Variant::Usual);
-            }
-            let Some(&usual) = split.usual.get(&self.anchors[i]) else { return Variant::Usual };
-            if class_of(node).is_none() {
-                return Variant::Usual;
-            }
-            let key = if is_declaration(node) {
-                let bound = || level.bound.get(&(unit, self.anchors[i])).copied();
-                defined.get(&self.anchors[i]).copied().flatten().or_else(bound)
-            } else {
-                Some(complete(self.full[i]))
             };
-            match key {
-                Some(key) if key == usual => Variant::Usual,
-                Some(key) => Variant::Exact(key),
-                None => Variant::Declared,
-            }
-        };
-        graph.nodes.iter().enumerate().map(variant).collect()
+            changes.plain[id.index()] = meaning.plain;
+            interner.set_entry(id, entry);
+            refined.forgotten_types.push(meaning.plain);
+            interner.tables.types.occur(entry, place(number, id), 1);
+        }
+        Ok(())
+    }
+
+    /// Takes back the tags on what was written anew, and writes them anew.
+    fn remake_tags(&mut self, number: u32, changes: &Changes, refined: &mut Refined<'a>) -> Result<()> {
+        let Builder { graph, interner, warnings, .. } = self;
+        for tag in graph.tags.iter().filter(|tag| changes.is_made(tag.node)) {
+            let value = interner.intern(tag.value, NameUse::Text, warnings)?;
+            let hash = interner.tables.strings.hash(value);
+            let target = changes.plain[tag.node.index()];
+            refined.forgotten_types.push(Entry::decl_tag_key(target, hash, tag.component));
+        }
+        interner.tags(graph, number, warnings)
     }
 }
 
-/// True for a node that only declares its name.
-fn is_declaration(node: &super::graph::Node) -> bool {
-    match node.shape {
-        Shape::FwdStruct | Shape::FwdUnion => true,
-        Shape::Enum => node.part_count == 0,
-        _ => false,
+/// What the definitions that are not the usual ones change in a unit. All by node.
+struct Changes {
+    /// Of named nodes, which definition they are.
+    variants: Vec<Variant>,
+    /// Whoever refers to it has another key than in the first walk.
+    leads: Vec<bool>,
+    /// It has another key itself.
+    remade: Vec<bool>,
+    /// Of unnamed nodes, that they are made again, because they are changed or something changed refers to them.
+    needed: Vec<bool>,
+    /// The key of the first walk, of what is made again; and of unnamed nodes the one that they have now.
+    plain: Vec<Key>,
+    full: Vec<Key>,
+}
+
+impl Changes {
+    /// Finds what is changed in a unit whose own named nodes are `named`.
+    fn new(graph: &Graph, keys: &Keys, named: &[Meaning], meanings: &Meanings) -> Changes {
+        let count = graph.nodes.len();
+        let keys_of_none = || vec![Key::VOID; count];
+        let mut changes = Changes {
+            variants: vec![Variant::Usual; count],
+            leads: vec![false; count],
+            remade: vec![false; count],
+            needed: vec![false; count],
+            plain: keys_of_none(),
+            full: keys_of_none(),
+        };
+        let own = keys.anchors.iter().zip(named).map(|(&id, meaning)| (id, meaning.variant));
+        let foreign = graph.foreign.named().iter().filter_map(|&(id, place)| {
+            let site = Site { unit: place.unit, offset: place.offset };
+            Some((id, *meanings.foreign.get(&site)?))
+        });
+        for (id, variant) in own.chain(foreign) {
+            changes.variants[id.index()] = variant;
+            changes.leads[id.index()] = variant != Variant::Usual;
+        }
+        for &id in &keys.order {
+            let leads = targets(graph, graph.node(id)).any(|link| changes.has(graph, link));
+            changes.leads[id.index()] = leads;
+            changes.remade[id.index()] = leads;
+        }
+        changes.needed.clone_from(&changes.remade);
+        for &id in &keys.anchors {
+            changes.remade[id.index()] = targets(graph, graph.node(id)).any(|link| changes.has(graph, link));
+        }
+        changes
+    }
+
+    /// True if who uses that link is changed.
+    fn has(&self, graph: &Graph, link: Link) -> bool {
+        graph.resolve(link).is_some_and(|id| self.leads[id.index()])
+    }
+
+    /// Notes that something will refer to a type. Names are found without it.
+    fn need(&mut self, graph: &Graph, link: Link) {
+        if let Some(id) = graph.resolve(link).filter(|&id| class_of(graph.node(id)).is_none()) {
+            self.needed[id.index()] = true;
+        }
+    }
+
+    /// The same of a type by which something is changed or not.
+    fn need_changed(&mut self, graph: &Graph, link: Link) {
+        if self.has(graph, link) {
+            self.need(graph, link);
+        }
+    }
+
+    /// Notes everything that what is needed refers to.
+    fn need_below(&mut self, graph: &Graph, keys: &Keys) {
+        // Each node stands behind those that it refers to.
+        for &id in keys.order.iter().rev() {
+            if self.needed[id.index()] {
+                targets(graph, graph.node(id)).for_each(|link| self.need(graph, link));
+            }
+        }
+    }
+
+    /// True for what is made again.
+    fn is_made(&self, id: NodeId) -> bool {
+        self.needed[id.index()] || self.remade[id.index()]
+    }
+
+    /// The content key of a node whose names are interned, now or (if not `full`) as it was.
+    fn content_key(&self, graph: &Graph, interner: &Interner<'_>, id: NodeId, full: bool) -> Key {
+        let name = &mut |name, used| interner.name_hash(name, used);
+        node_key(graph, graph.node(id), name, &mut |link| self.key(graph, interner, link, full))
+    }
+
+    /// The key of a reference to a needed or a named node, now or (if not `full`) as it was.
+    fn key(&self, graph: &Graph, interner: &Interner<'_>, link: Link, full: bool) -> Key {
+        let Some(id) = graph.resolve(link) else { return Key::VOID };
+        let node = graph.node(id);
+        match class_of(node) {
+            Some(class) => {
+                let variant = if full { self.variants[id.index()] } else { Variant::Usual };
+                Anchor::key_of(class, interner.name_hash(node.name, NameUse::Identifier), variant)
+            }
+            None if full => self.full[id.index()],
+            None => self.plain[id.index()],
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Variables with an address.
 
-use super::graph::Link;
+use super::Builder;
+use super::graph::NodeId;
 use super::intern::NameUse;
-use super::{Builder, key};
 use crate::Result;
 use crate::btf::is_identifier;
 use crate::dwarf::Unit;
@@ -21,14 +21,16 @@ impl Builder<'_> {
     /// Takes in the variables of a unit whose types are interned. Which sections are wanted is decided at
     /// the end.
     pub(super) fn variables(&mut self, unit: &Unit<'_>, number: u32) -> Result<()> {
-        self.variables_with(unit, number, &mut |_| Variant::Usual)
+        self.variables_with(unit, number, &|_| true, &mut |_| Variant::Usual)
     }
 
+    /// Takes in the variables whose types `wanted` accepts. `variant` tells which definition a named node is.
     pub(super) fn variables_with(
         &mut self,
         unit: &Unit<'_>,
         number: u32,
-        variant: &mut impl FnMut(super::graph::NodeId) -> Variant,
+        wanted: &impl Fn(NodeId) -> bool,
+        variant: &mut impl FnMut(NodeId) -> Variant,
     ) -> Result<()> {
         let Builder { graph, interner, warnings, .. } = self;
         for (i, variable) in graph.own_variables().iter().enumerate() {
@@ -37,16 +39,15 @@ impl Builder<'_> {
             let declared = declared.map(|i| &graph.variables[i]);
             let about = declared.unwrap_or(variable);
             let name = if about.name.is_none() { variable.name } else { about.name };
-            // An array may be declared without its size.
-            let target = variable.target.or(about.target).unwrap_or(Link::VOID);
+            let target = graph.variable_type(variable);
+            if !graph.resolve(target).is_some_and(wanted) {
+                continue;
+            }
             let Some(bytes) = name.find(unit.program.files()) else { continue };
             if MADE_UP.iter().any(|prefix| bytes.starts_with(prefix)) || !is_identifier(&bytes) {
                 continue;
             }
-            let Some(node) = graph.resolve(target) else { continue };
-            if key::class_of(graph.node(node)).is_some() {
-                interner.intern(graph.node(node).name, NameUse::Identifier, warnings)?;
-            }
+            interner.intern_referred(graph, target, warnings)?;
             let mut tags = Vec::new();
             for &tag in variable.tags.iter().chain(declared.iter().flat_map(|v| &v.tags)) {
                 tags.push(interner.intern(tag, NameUse::Text, warnings)?);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use btfgen::Result;
 use btfgen::btf::{self, Btf, CheckOptions, Level, Violation};
 
-use super::source::Source;
+use super::source::{BaseFile, Source};
 use super::{complain, one_line, output, tell};
 
 /// The levels with their names, from what every kernel demands to what is merely tidy.
@@ -38,11 +38,8 @@ pub(crate) struct Request {
 /// # Errors
 /// The base is of no use, or nothing can be written. Errors of single files were told already.
 pub(crate) fn run(request: &Request) -> Result<ExitCode> {
-    let base_source = request.base.as_deref().map(Source::open).transpose()?;
-    let base = match (&base_source, &request.base) {
-        (Some(source), Some(path)) => Some(source.base(path)?),
-        _ => None,
-    };
+    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let mut code = 0;
     for path in &request.files {
         let found = match file(path, base.as_ref(), request) {

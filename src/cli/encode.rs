@@ -9,17 +9,17 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use btfgen::btf::{Endian, Writer};
-use btfgen::elf::insert::{Change, Signature, set_sections};
+use btfgen::elf::insert::{Change, Rewrite, Signature, set_sections};
 use btfgen::report::Phase;
-use btfgen::{Base, Encoder, Error, Features, Image, Jobs, Options, Result};
+use btfgen::{Base, Encoder, Error, Features, Files, Image, Jobs, Options, Result, Search};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::admit::Wishes;
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
-use super::share::Share;
-use super::source::Source;
+use super::share::{self, Share, Work};
+use super::source::BaseFile;
 use super::{one_line, signals, tell};
 
 /// What a module without DWARF is, whose BTF would be split from a base.
@@ -93,32 +93,35 @@ pub(crate) fn run(request: &Request) -> Result<()> {
             .hint("redirect it, or name a file"));
     }
 
-    let base_source = request.base.as_deref().map(Source::open).transpose()?;
-    let base_btf = match (&base_source, &request.base) {
-        (Some(source), Some(path)) => Some(source.base(path)?),
-        _ => None,
-    };
+    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base_btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
 
     // From here on the input is mapped, and may shrink under our hands.
     signals::expect_of(input);
     let (image, map) = timed("map", || Image::open(input));
     let image = image?;
-    let has_dwarf =
-        [b".debug_info".as_slice(), b".zdebug_info"].iter().any(|name| image.section(name).is_some());
     if let Some(base) = &base
-        && !has_dwarf
         && request.without_dwarf == WithoutDwarf::Nothing
+        && has_nothing(&image, &request.options.search)
     {
         return write_nothing(request, &output, base.btf().endian());
     }
-    let bar = Bar::new(request.progress);
-    let mut share = Share::take(request, &image, base.as_ref().map(Base::btf))?;
+    let bar = Bar::new(request.progress, "units");
+    let features = share::features(&image, base.as_ref().map_or(0, |base| base.btf().data().len() as u64));
+    let mut share = Share::take(&Work {
+        label: &input.file_name().unwrap_or_default().to_string_lossy(),
+        jobs: request.jobs,
+        wishes: &request.wishes,
+        bytes: features.info_bytes,
+        peak: &|workers| features.peak(workers),
+    })?;
     let progress = |begun, total| {
         bar.show(begun, total);
         share.observe();
     };
-    let mut encoder = Encoder::new(request.options.clone()).jobs(share.jobs()).progress(&progress);
+    let mut encoder =
+        Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs())).progress(&progress);
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }
@@ -129,9 +132,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
 
     let rewrite = match &request.output {
         Destination::Input(path) => {
-            let base = Change { name: b".BTF.base", content: distilled_base.as_deref() };
-            let changes = [Change { name: b".BTF", content: Some(&btf) }, base];
-            let rewrite = set_sections(image.bytes(), &changes, request.signature);
+            let rewrite = rewritten(&image, &btf, distilled_base.as_deref(), request.signature);
             Some(rewrite.map_err(|e| e.in_file(path))?)
         }
         _ => None,
@@ -166,6 +167,26 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     Ok(())
 }
 
+/// The file of an image, with its BTF and its distilled base as sections.
+///
+/// # Errors
+/// They cannot be put there, see [`set_sections`].
+pub(crate) fn rewritten<'a>(
+    image: &'a Image,
+    btf: &'a [u8],
+    distilled_base: Option<&'a [u8]>,
+    signature: Signature,
+) -> Result<Rewrite<'a>> {
+    let base = Change { name: b".BTF.base", content: distilled_base };
+    set_sections(image.bytes(), &[Change { name: b".BTF", content: Some(btf) }, base], signature)
+}
+
+/// True if neither a file nor those that it refers to hold debugging information.
+pub(crate) fn has_nothing(image: &Image, search: &Search) -> bool {
+    let lacks_dwarf = |image: &Image| image.dwarf_sections().next().is_none();
+    lacks_dwarf(image) && Files::open(image, search).is_ok_and(|files| lacks_dwarf(files.debug()))
+}
+
 /// The output for a module without DWARF: none in the module itself, but a file that was named must exist.
 fn write_nothing(request: &Request, output: &Target<'_>, endian: Endian) -> Result<()> {
     let input = one_line(&request.input.to_string_lossy());
@@ -187,12 +208,7 @@ fn distilled_destination(request: &Request) -> Result<Option<Destination>> {
     match &request.output {
         Destination::Stdout => Err(Error::usage("two files cannot both go to standard output")
             .hint("name the output; the distilled base goes beside it")),
-        Destination::File(path) => {
-            let mut path = path.clone().into_os_string();
-            path.push(".base");
-            Ok(Some(Destination::File(path.into())))
-        }
-        Destination::Input(_) => Ok(None),
+        output => Ok(output.beside("base")),
     }
 }
 
@@ -214,33 +230,43 @@ fn process_cpu() -> Duration {
 const BAR_AFTER: Duration = Duration::from_millis(500);
 
 /// A bar on standard error, if that is a terminal, for runs that are long.
-struct Bar {
+pub(crate) struct Bar {
     start: Instant,
+    /// What is counted.
+    of: &'static str,
     wanted: bool,
     bar: OnceLock<ProgressBar>,
 }
 
 impl Bar {
-    fn new(wanted: bool) -> Self {
+    pub(crate) fn new(wanted: bool, of: &'static str) -> Self {
         let wanted = wanted && io::stderr().is_terminal();
-        Bar { start: Instant::now(), wanted, bar: OnceLock::new() }
+        Bar { start: Instant::now(), of, wanted, bar: OnceLock::new() }
     }
 
-    /// Called for each unit, by any worker.
-    fn show(&self, begun: usize, total: usize) {
+    /// Called for each of them, by any worker.
+    pub(crate) fn show(&self, begun: usize, total: usize) {
         if !self.wanted || self.start.elapsed() < BAR_AFTER {
             return;
         }
         let bar = self.bar.get_or_init(|| {
             let target = ProgressDrawTarget::stderr();
-            let style = ProgressStyle::with_template("{bar:40} {pos}/{len} units");
+            let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {}", self.of));
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::with_draw_target(Some(total as u64), target).with_style(style)
         });
         bar.set_position(begun as u64);
     }
 
-    fn clear(&self) {
+    /// Does something while the bar is out of the way.
+    pub(crate) fn suspend(&self, act: impl FnOnce()) {
+        match self.bar.get() {
+            Some(bar) => bar.suspend(act),
+            None => act(),
+        }
+    }
+
+    pub(crate) fn clear(&self) {
         if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
         }

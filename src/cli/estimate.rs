@@ -9,6 +9,7 @@ use btfgen::{Image, Result};
 use clap::Args;
 use serde_json::json;
 
+use super::source::BaseFile;
 use super::{output, share};
 
 /// The options of `btfgen estimate`.
@@ -31,11 +32,9 @@ pub(crate) struct EstimateArgs {
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
-    let base = args.base.as_deref().map(super::source::Source::open).transpose()?;
-    let base_bytes = match (&base, &args.base) {
-        (Some(source), Some(path)) => source.base(path)?.data().len() as u64,
-        _ => 0,
-    };
+    let base = args.base.as_deref().map(BaseFile::open).transpose()?;
+    let base = base.as_ref().map(BaseFile::btf).transpose()?;
+    let base_bytes = base.map_or(0, |base| base.data().len() as u64);
     super::signals::expect_of(&args.file);
     let features = share::features(&Image::open(&args.file)?, base_bytes);
     let most = Cpus::read(&Root::system()).count().get();

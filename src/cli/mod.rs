@@ -6,9 +6,13 @@
 
 mod admit;
 mod check;
+mod diff;
+mod dump;
 mod encode;
 mod estimate;
+mod inspect;
 mod language;
+mod modules;
 mod native;
 mod output;
 mod pahole;
@@ -27,20 +31,35 @@ use native::Command;
 
 /// What each exit status means: in the help, in the manual page and in `Error::exit_code`.
 pub(crate) const EXIT_STATUS: [(u8, &str); 5] = [
-    (0, "done; for check: no violation"),
-    (1, "the input cannot be encoded; for check: there are violations"),
-    (2, "the command was put together wrongly"),
+    (0, "done; for check: no violation; for diff: no difference"),
+    (1, "the input cannot be encoded; for check: there are violations; for diff: differences"),
+    (2, "the command was put together wrongly; for diff: any error"),
     (74, "the system refused to read or write"),
     (75, "there is no room for it now; try later"),
 ];
 
-/// Runs the command line of this process, as `pahole` if that is the name or the only purpose of the program.
-pub(crate) fn main(as_pahole: bool) -> ExitCode {
-    let args = std::env::args_os();
-    if as_pahole || pahole::is_called(std::env::args_os().next().as_deref()) {
-        return pahole::run(args);
+/// What a program is for, whatever its file is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// Everything; `pahole` if that is its name.
+    Btfgen,
+    /// What kernel builds call.
+    Pahole,
+    /// The command `diff` alone.
+    Btfdiff,
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main(program: Program) -> ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let pahole = program == Program::Btfgen && pahole::is_called(args.first().map(OsString::as_os_str));
+    if pahole || program == Program::Pahole {
+        return pahole::run(args.into_iter());
     }
-    run(args).unwrap_or_else(|error| {
+    if program == Program::Btfdiff {
+        args.insert(args.len().min(1), "diff".into());
+    }
+    run(args.into_iter()).unwrap_or_else(|error| {
         complain(&error);
         ExitCode::from(error.exit_code())
     })
@@ -62,9 +81,12 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     };
     match command {
         Command::Encode(request) => encode::run(&request).map(|()| ExitCode::SUCCESS),
+        Command::Modules(request) => modules::run(&request),
         Command::Check(request) => check::run(&request),
         Command::Estimate(args) => estimate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Admit(args) => admit::run(&args),
+        Command::Diff(request) => Ok(diff::run(&request)),
+        Command::Dump(request) => dump::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),
     }
 }

@@ -3,31 +3,37 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use btfgen::btf::{CheckOptions, KernelVersion, Levels};
 use btfgen::elf::insert::Signature;
 use btfgen::{Error, Features, Jobs, Options, Order};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::admit::{self, AdmitArgs, Mode, Wishes};
+use super::admit::{AdmitArgs, Wishes};
 use super::estimate::EstimateArgs;
+use super::inspect::{DiffArgs, DumpArgs};
 use super::output::Destination;
-use super::{EXIT_STATUS, check, encode, language};
+use super::{EXIT_STATUS, check, diff, dump, encode, language, modules};
 
 /// What was asked for.
 pub(crate) enum Command {
     /// Encode a file.
-    Encode(encode::Request),
+    Encode(Box<encode::Request>),
+    /// Encode many files.
+    Modules(Box<modules::Request>),
     /// Check files.
     Check(check::Request),
     /// Say what an encode will take.
     Estimate(EstimateArgs),
     /// Ask for a share of the machine, or about it.
     Admit(Box<AdmitArgs>),
+    /// Compare two BTFs.
+    Diff(diff::Request),
+    /// Show BTF.
+    Dump(dump::Request),
     /// Write a text to standard output.
     Text(Vec<u8>),
 }
@@ -39,20 +45,28 @@ pub(crate) enum Command {
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, clap::Error> {
     let mut definition = definition();
     let mut matches = definition.try_get_matches_from_mut(args)?;
-    let cli = <Cli as clap::FromArgMatches>::from_arg_matches_mut(&mut matches)
-        .map_err(|e| e.format(&mut definition))?;
-    match (cli.command, cli.bare) {
-        (Some(Sub::Encode(args)), _) | (None, Some(args)) => Ok(Command::Encode(args.request())),
-        (Some(Sub::Check(args)), _) => Ok(Command::Check(args.request())),
-        (Some(Sub::Estimate(args)), _) => Ok(Command::Estimate(args)),
-        (Some(Sub::Admit(args)), _) => Ok(Command::Admit(args)),
-        (Some(Sub::Completions { shell }), _) => {
+    if matches.subcommand_name().is_none() {
+        if !matches.contains_id("input") {
+            return Err(definition.error(ErrorKind::MissingRequiredArgument, "no INPUT was given"));
+        }
+        let args = EncodeArgs::from_arg_matches_mut(&mut matches);
+        let args = args.map_err(|e| e.format(&mut definition))?;
+        return Ok(Command::Encode(Box::new(args.request())));
+    }
+    match Sub::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut definition))? {
+        Sub::Encode(args) => Ok(Command::Encode(Box::new(args.request()))),
+        Sub::Modules(args) => Ok(Command::Modules(Box::new(args.request()))),
+        Sub::Check(args) => Ok(Command::Check(args.request())),
+        Sub::Diff(args) => Ok(Command::Diff(args.request())),
+        Sub::Dump(args) => Ok(Command::Dump(args.request())),
+        Sub::Estimate(args) => Ok(Command::Estimate(args)),
+        Sub::Admit(args) => Ok(Command::Admit(args)),
+        Sub::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut definition, NAME, &mut text);
             Ok(Command::Text(text))
         }
-        (Some(Sub::Man { command }), _) => manual(definition, command.as_deref()).map(Command::Text),
-        (None, None) => Err(definition.error(ErrorKind::MissingRequiredArgument, "no INPUT was given")),
+        Sub::Man { command } => manual(definition, command.as_deref()).map(Command::Text),
     }
 }
 
@@ -98,7 +112,8 @@ fn definition() -> clap::Command {
         more.push_str(&format!("  {code:2}  {what}\n"));
     }
     let brief = format!("Example: {}\n", EXAMPLES[0].0);
-    Cli::command().after_help(brief).after_long_help(more)
+    // What stands without a command is an encode.
+    EncodeArgs::augment_args(Cli::command()).after_help(brief).after_long_help(more)
 }
 
 /// The manual page of the program or of one of its commands.
@@ -144,14 +159,17 @@ fn manual(mut definition: clap::Command, command: Option<&str>) -> Result<Vec<u8
 struct Cli {
     #[command(subcommand)]
     command: Option<Sub>,
-    #[command(flatten)]
-    bare: Option<EncodeArgs>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Sub {
     /// Encode a file; what btfgen does without a command
     Encode(EncodeArgs),
+    /// Encode many files in one run, such as all modules of a kernel
+    ///
+    /// The base is read once. Each file gets an output of its own, and a line of result on standard output when it
+    /// is done. One that fails does not stop the others; the exit status is then 1.
+    Modules(ModulesArgs),
     /// Check BTF by the rules of the kernel
     ///
     /// One line on standard output for each broken rule: the file, the level of the rule, the type with its
@@ -169,6 +187,16 @@ enum Sub {
     /// says what it needs and waits until that fits, first come, first served. One may always run. What a command
     /// held is free when it ends, however it ends. The exit status is that of the command.
     Admit(Box<AdmitArgs>),
+    /// Compare two BTFs as graphs: ids and order do not matter
+    ///
+    /// Each cause is reported once, by category; how many types differ only because they contain it is counted
+    /// there.
+    Diff(DiffArgs),
+    /// Show BTF as text, as JSON or as a C header
+    ///
+    /// raw is the form of bpftool btf dump; json is documented with btfgen::dump::json; c is a header for BPF
+    /// programs, vmlinux.h, with the types of the base and of every FILE in one.
+    Dump(DumpArgs),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell
@@ -176,7 +204,7 @@ enum Sub {
     },
     /// Write the manual page to standard output
     Man {
-        /// A command that has a page of its own: encode, check or admit
+        /// A command that has a page of its own: encode, modules, check or admit
         command: Option<String>,
     },
 }
@@ -202,7 +230,7 @@ struct EncodeArgs {
     in_place: bool,
 
     /// Take the signature off a module that is encoded in place; without this option it is an error
-    #[arg(long, requires = "in_place")]
+    #[arg(long, conflicts_with = "output")]
     drop_signature: bool,
 
     /// What the output continues: raw BTF or an ELF file with a section .BTF, such as the vmlinux of a module
@@ -226,6 +254,54 @@ struct EncodeArgs {
     #[arg(short, long, value_name = "N", value_parser = jobs)]
     jobs: Option<Jobs>,
 
+    #[command(flatten)]
+    options: OptionArgs,
+
+    #[command(flatten)]
+    wishes: Wishes,
+
+    /// Write what was done as JSON; - for standard output
+    ///
+    /// One object with a schema_version, within which keys are only added: phases with their times, types by
+    /// kind, functions, variables and kfuncs with the reasons for those left out, names with several
+    /// definitions, warnings by reason, memory. Keys that end in _seconds are fractions of seconds, those
+    /// that end in _bytes are integers.
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
+    stats: Option<Destination>,
+
+    /// Say on standard error what was done: phases, times, counts, warnings, memory
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Show no progress bar
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl EncodeArgs {
+    fn request(self) -> encode::Request {
+        let options = self.options.options(self.distill_base);
+        let signature = if self.drop_signature { Signature::Drop } else { Signature::Refuse };
+        encode::Request {
+            // The definition has one or the other be given.
+            output: self.output.unwrap_or_else(|| Destination::Input(self.input.clone())),
+            signature,
+            without_dwarf: encode::WithoutDwarf::Error,
+            input: self.input,
+            base: self.base,
+            options,
+            jobs: self.jobs.unwrap_or_default(),
+            wishes: self.wishes,
+            stats: self.stats,
+            verbose: self.verbose,
+            progress: !self.quiet,
+        }
+    }
+}
+
+/// What is encoded, and where the parts of it are looked for.
+#[derive(Debug, Args)]
+struct OptionArgs {
     /// What to encode: names, default or none, +name and -name, with commas between them
     ///
     /// A list that begins with +name or -name changes the default set. The names are encode_force, var, float,
@@ -250,49 +326,32 @@ struct EncodeArgs {
     #[arg(long, value_name = "LIST", value_parser = languages)]
     lang_exclude: Option<Languages>,
 
-    // Not the struct of these three: an optional struct of arguments cannot hold another one.
-    /// Memory that all who share the machine may have together; the strictest opinion counts
-    ///
-    /// Others are runs of btfgen and commands below btfgen admit. The default is three quarters of the memory, or
-    /// 85 % of the limit of the control group. Also BTFGEN_MEM_BUDGET.
-    #[arg(long, value_name = "SIZE", value_parser = admit::bytes, hide_short_help = true)]
-    mem_budget: Option<u64>,
+    /// Encode units in these languages only
+    #[arg(long, value_name = "LIST", value_parser = languages, conflicts_with = "lang_exclude")]
+    lang: Option<Languages>,
 
-    /// How long to wait for others, such as 30s; then begin on one worker, or fail with status 75 if strict
-    ///
-    /// The default is 10m. Also BTFGEN_MAX_WAIT.
-    #[arg(long, value_name = "TIME", value_parser = admit::time, hide_short_help = true)]
-    max_wait: Option<Duration>,
+    /// The file that has the symbols, if INPUT has only the debugging information
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
+    elf: Option<PathBuf>,
 
-    /// Whether to share the memory with others: on, off, or strict to fail where that is not possible
-    ///
-    /// Also BTFGEN_ADMISSION.
-    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true, hide_short_help = true)]
-    admission: Option<Mode>,
+    /// The supplementary file that dwz made beside INPUT, if it is not where INPUT says
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
+    alt: Option<PathBuf>,
 
-    /// Write what was done as JSON; - for standard output
-    ///
-    /// One object with a schema_version, within which keys are only added: phases with their times, types by
-    /// kind, functions, variables and kfuncs with the reasons for those left out, names with several
-    /// definitions, warnings by reason, memory. Keys that end in _seconds are fractions of seconds, those
-    /// that end in _bytes are integers.
-    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
-    stats: Option<Destination>,
+    /// The package of split DWARF, if it is not INPUT.dwp
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
+    dwp: Option<PathBuf>,
 
-    /// Say on standard error what was done: phases, times, counts, warnings, memory
-    #[arg(short, long)]
-    verbose: bool,
-
-    /// Show no progress bar
-    #[arg(short, long)]
-    quiet: bool,
+    /// A directory with debugging information by build id and path, like /usr/lib/debug; may be repeated
+    #[arg(long, hide_short_help = true, value_name = "DIR")]
+    debug_dir: Vec<PathBuf>,
 }
 
-impl EncodeArgs {
-    fn request(self) -> encode::Request {
+impl OptionArgs {
+    fn options(self, distill_base: bool) -> Options {
         let mut options = Options::default();
         options.features = self.features.unwrap_or(Features::DEFAULT);
-        if self.distill_base {
+        if distill_base {
             options.features = options.features.with(Features::DISTILLED_BASE);
         }
         options.order = match self.order {
@@ -301,23 +360,70 @@ impl EncodeArgs {
         };
         options.flat_arrays = self.flat_arrays;
         options.lang_exclude = self.lang_exclude.map(|l| l.0).unwrap_or_default();
-        let signature = if self.drop_signature { Signature::Drop } else { Signature::Refuse };
-        encode::Request {
-            // The definition has one or the other be given.
-            output: self.output.unwrap_or_else(|| Destination::Input(self.input.clone())),
-            signature,
-            without_dwarf: encode::WithoutDwarf::Error,
-            input: self.input,
+        options.lang_only = self.lang.map(|l| l.0).unwrap_or_default();
+        let search = &mut options.search;
+        (search.symbols, search.supplementary, search.package) = (self.elf, self.alt, self.dwp);
+        search.debug_directories.splice(0..0, self.debug_dir);
+        options
+    }
+}
+
+#[derive(Debug, Args)]
+struct ModulesArgs {
+    /// Files, or directories: all .ko, .ko.xz, .ko.gz and .ko.zst below them
+    #[arg(required = true, value_name = "DIR|FILE")]
+    inputs: Vec<PathBuf>,
+
+    /// What the outputs continue: raw BTF or an ELF file with a section .BTF, such as vmlinux
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    /// The directory of the outputs, which is made if need be: NAME.ko becomes NAME.btf
+    #[arg(short, long, value_name = "DIR", required_unless_present = "in_place")]
+    output: Option<PathBuf>,
+
+    /// Put the BTF into each file itself, as section .BTF
+    #[arg(short, long, conflicts_with = "output")]
+    in_place: bool,
+
+    /// Rewrite signed modules as well: their signature is taken off
+    #[arg(long, conflicts_with = "output")]
+    force: bool,
+
+    /// Distill the base for each output: NAME.btf.base, or section .BTF.base
+    #[arg(long, requires = "base")]
+    distill_base: bool,
+
+    /// Number of workers; the default is the CPUs that affinity and cgroup allow
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<Jobs>,
+
+    #[command(flatten)]
+    options: OptionArgs,
+
+    #[command(flatten)]
+    wishes: Wishes,
+
+    /// Write the results as JSON, one object in a line: module, ok, and bytes, types, functions or error
+    #[arg(long)]
+    json: bool,
+
+    /// Show no progress bar
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl ModulesArgs {
+    fn request(self) -> modules::Request {
+        modules::Request {
+            inputs: self.inputs,
             base: self.base,
-            options,
+            directory: self.output,
+            signature: if self.force { Signature::Drop } else { Signature::Refuse },
+            options: self.options.options(self.distill_base),
             jobs: self.jobs.unwrap_or_default(),
-            wishes: Wishes {
-                mem_budget: self.mem_budget,
-                max_wait: self.max_wait,
-                admission: self.admission,
-            },
-            stats: self.stats,
-            verbose: self.verbose,
+            wishes: self.wishes,
+            json: self.json,
             progress: !self.quiet,
         }
     }
@@ -379,7 +485,7 @@ impl CheckArgs {
 }
 
 /// `-` is standard output; an empty name is none.
-fn destination(text: OsString) -> Result<Destination, &'static str> {
+pub(super) fn destination(text: OsString) -> Result<Destination, &'static str> {
     match text.as_encoded_bytes() {
         b"" => Err("an empty file name"),
         b"-" => Ok(Destination::Stdout),
@@ -456,7 +562,7 @@ mod tests {
 
     fn encode_request(words: &[&str]) -> encode::Request {
         match command(words) {
-            Ok(Command::Encode(request)) => request,
+            Ok(Command::Encode(request)) => *request,
             _ => panic!("{words:?} is no encode"),
         }
     }

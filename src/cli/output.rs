@@ -27,6 +27,19 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
+    /// The file of that name with one more ending.
+    pub(crate) fn beside(&self, ending: &str) -> Option<Destination> {
+        match self {
+            Destination::File(path) => {
+                let mut path = path.clone().into_os_string();
+                path.push(".");
+                path.push(ending);
+                Some(Destination::File(path.into()))
+            }
+            _ => None,
+        }
+    }
+
     /// The path, or the name of standard output in messages.
     pub(crate) fn path(&self) -> &Path {
         match self {
@@ -61,7 +74,10 @@ impl<'a> Target<'a> {
         let path = match destination {
             Destination::Stdout => return Ok(Target { destination, place: Place::Stdout }),
             Destination::Input(path) => {
-                let place = rewritable(path).map_err(|e| cannot_write(path, e))?;
+                let place = rewritable(path).map_err(|e| match e.kind() {
+                    io::ErrorKind::NotFound => Error::io("cannot open", e).in_file(path),
+                    _ => cannot_write(path, e),
+                })?;
                 return Ok(Target { destination, place });
             }
             Destination::File(path) => path,

@@ -1,4 +1,4 @@
-//! What an encode takes of a machine that others use as well: memory, then workers.
+//! What encoding takes of a machine that others use as well: memory, then workers.
 //!
 //! Asked for when the size of the work is known and before it begins, given back when it is done. It decides
 //! how long the encode takes, never what comes of it. Memory comes first: nobody waits for it while holding
@@ -15,10 +15,9 @@ use btfgen::admission::jobserver::{Jobserver, Slots, environment};
 use btfgen::admission::ledger::{Offer, Reservation};
 use btfgen::admission::limits::Cpus;
 use btfgen::admission::tree_memory;
-use btfgen::btf::Btf;
 use btfgen::{Image, Jobs, Result};
 
-use super::encode;
+use super::admit::Wishes;
 
 /// Bytes of debugging information below which another worker costs more than it does.
 const BYTES_PER_WORKER: u64 = 1 << 20;
@@ -40,29 +39,41 @@ pub(crate) struct Share {
     jobs: NonZeroUsize,
 }
 
+/// What is to be done, as far as sharing asks.
+pub(crate) struct Work<'a> {
+    /// What others see it called.
+    pub(crate) label: &'a str,
+    /// The workers that were asked for.
+    pub(crate) jobs: Jobs,
+    /// How to share the machine.
+    pub(crate) wishes: &'a Wishes,
+    /// Debugging information, in bytes.
+    pub(crate) bytes: u64,
+    /// Anonymous memory at its peak, in bytes, on so many workers.
+    pub(crate) peak: &'a dyn Fn(usize) -> u64,
+}
+
 impl Share {
     /// Asks for workers: as many as were named or as there are CPUs, no more than there is memory for, and
     /// below make no more than the work can keep busy and make has slots to spare for.
     ///
     /// # Errors
     /// A variable makes no sense; or there is no room, and the user wants to hear of that.
-    pub(crate) fn take(request: &encode::Request, image: &Image, base: Option<&Btf<'_>>) -> Result<Share> {
-        let mut jobs = match request.jobs {
+    pub(crate) fn take(work: &Work<'_>) -> Result<Share> {
+        let mut jobs = match work.jobs {
             Jobs::Auto => Cpus::read(&Root::system()).count(),
             Jobs::Exactly(count) => count,
         };
         let server = Jobserver::find(environment)?;
-        let features = features(image, base.map_or(0, |base| base.data().len() as u64));
         if matches!(server, Jobserver::Slots(_)) {
-            let useful = usize::try_from(features.info_bytes / BYTES_PER_WORKER).unwrap_or(usize::MAX);
+            let useful = usize::try_from(work.bytes / BYTES_PER_WORKER).unwrap_or(usize::MAX);
             jobs = jobs.min(NonZeroUsize::MIN.saturating_add(useful));
         }
-        let reservation = request.wishes.with_environment()?.acquire(
-            offers(&features, jobs),
-            &request.input.file_name().unwrap_or_default().to_string_lossy(),
-            None,
-            Gates::none(),
-        )?;
+        // All workers, half of them, down to one.
+        let counts = std::iter::successors(Some(jobs.get()), |&n| (n > 1).then_some(n / 2));
+        let offer = |n| Offer { bytes: (work.peak)(n), threads: u32::try_from(n).unwrap_or(u32::MAX) };
+        let wishes = work.wishes.with_environment()?;
+        let reservation = wishes.acquire(counts.map(offer).collect(), work.label, None, Gates::none())?;
         let threads = reservation.as_ref().and_then(|r| NonZeroUsize::new(r.offer().threads as usize));
         let mut share = Share {
             slots: None,
@@ -83,8 +94,8 @@ impl Share {
     }
 
     /// The workers that may run.
-    pub(crate) fn jobs(&self) -> Jobs {
-        Jobs::Exactly(self.jobs)
+    pub(crate) fn jobs(&self) -> NonZeroUsize {
+        self.jobs
     }
 
     /// Gives everything back: the work is done.
@@ -115,13 +126,6 @@ impl Share {
             }
         }
     }
-}
-
-/// Sizes in which the encode could be done: with all workers, with half of them, down to one.
-fn offers(features: &Features, jobs: NonZeroUsize) -> Vec<Offer> {
-    let counts = std::iter::successors(Some(jobs.get()), |&n| (n > 1).then_some(n / 2));
-    let offer = |n: usize| Offer { bytes: features.peak(n), threads: u32::try_from(n).unwrap_or(u32::MAX) };
-    counts.map(offer).collect()
 }
 
 /// What a forecast needs to know of an image. What is damaged counts as nothing: the encode will say so.

@@ -54,15 +54,37 @@ impl Source {
         }
     }
 
-    /// The BTF as one that others are split from.
+    /// Whether it has DWARF and no BTF.
+    pub(crate) fn is_only_dwarf(&self) -> bool {
+        let has = |image: &Image, name: &[u8]| image.section(name).is_some();
+        match self {
+            Source::Raw(_) => false,
+            Source::Elf(image) => !has(image, b".BTF") && has(image, b".debug_info"),
+        }
+    }
+
+    /// Whether its numbers begin with the highest byte.
+    pub(crate) fn is_big_endian(&self) -> bool {
+        // The sixth byte of an ELF file.
+        matches!(self, Source::Elf(image) if image.bytes().get(5) == Some(&2))
+    }
+
+    /// Gives the BTF to `f`: above the base that the file carries, else above the given one.
     ///
     /// # Errors
-    /// It holds none, or one that is itself split.
-    pub(crate) fn base(&self, path: &Path) -> Result<Btf<'_>> {
-        let parse = |data| {
-            Btf::parse(data).map_err(|e| e.hint("the base must be a BTF of its own, such as vmlinux has"))
-        };
-        self.btf().and_then(parse).map_err(|e| e.in_file(path))
+    /// It holds none, or one that does not fit the base; and those of `f`.
+    pub(crate) fn with_btf<T>(
+        &self,
+        base: Option<&Btf<'_>>,
+        f: impl FnOnce(&Btf<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let data = self.btf()?;
+        let carried = self.section(b".BTF.base")?;
+        let carried = carried.map(Btf::parse).transpose().map_err(|e| e.hint("its .BTF.base"))?;
+        match carried.as_ref().or(base) {
+            Some(base) => f(&Btf::parse_split(data, base)?),
+            None => f(&Btf::parse(data).map_err(|e| e.hint("is it split from a --base?"))?),
+        }
     }
 
     /// A section of an ELF file, if it has content.
@@ -71,5 +93,32 @@ impl Source {
             Source::Raw(_) => Ok(None),
             Source::Elf(image) => Ok(Some(image.content_of(name)?).filter(|data| !data.is_empty())),
         }
+    }
+}
+
+/// A file that holds what others are split from.
+pub(crate) struct BaseFile<'p> {
+    source: Source,
+    path: &'p Path,
+}
+
+impl<'p> BaseFile<'p> {
+    /// Opens a file as [`Source::open`] does.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn open(path: &'p Path) -> Result<Self> {
+        Ok(BaseFile { source: Source::open(path)?, path })
+    }
+
+    /// The base.
+    ///
+    /// # Errors
+    /// The file holds no BTF, or one that is itself split.
+    pub(crate) fn btf(&self) -> Result<Btf<'_>> {
+        let parse = |data| {
+            Btf::parse(data).map_err(|e| e.hint("the base must be a BTF of its own, such as vmlinux has"))
+        };
+        self.source.btf().and_then(parse).map_err(|e| e.in_file(self.path))
     }
 }

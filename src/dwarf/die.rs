@@ -65,6 +65,8 @@ pub enum Value {
     Offset(u64),
     /// An index of a location list.
     ListIndex(u64),
+    /// An index of a list of ranges.
+    RangeIndex(u64),
     /// An address of the target.
     Address(u64),
     /// An index into the unit's part of `.debug_addr`.
@@ -486,6 +488,7 @@ fn classify(unit: &Unit<'_>, form: dw::DwForm, word: u64, implicit: i64) -> Valu
         dw::DW_FORM_ref_sup4 | dw::DW_FORM_ref_sup8 | dw::DW_FORM_GNU_ref_alt => Value::Supplementary(word),
         dw::DW_FORM_sec_offset => Value::Offset(word),
         dw::DW_FORM_loclistx => Value::ListIndex(word),
+        dw::DW_FORM_rnglistx => Value::RangeIndex(word),
         dw::DW_FORM_addr => Value::Address(word),
         dw::DW_FORM_addrx
         | dw::DW_FORM_addrx1

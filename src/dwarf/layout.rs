@@ -91,6 +91,8 @@ impl Has {
     pub const SIGNATURE: Has = Has(1 << 20);
     /// `DW_AT_name`
     pub const NAME: Has = Has(1 << 21);
+    /// `DW_AT_ranges`
+    pub const RANGES: Has = Has(1 << 22);
 
     /// Attributes that count only where their form fits their slot.
     const NEEDS_SLOT: Has = Has::BIT_SIZE.or(Has::DATA_BIT_OFFSET).or(Has::COUNT).or(Has::BYTE_SIZE);
@@ -131,13 +133,14 @@ impl Has {
             dw::DW_AT_data_member_location => Self::DATA_MEMBER_LOCATION,
             dw::DW_AT_signature => Self::SIGNATURE,
             dw::DW_AT_name => Self::NAME,
+            dw::DW_AT_ranges => Self::RANGES,
             _ => Has(0),
         }
     }
 }
 
 /// `DW_AT_GNU_annotation`: a type or decl tag of gcc 16, by reference.
-pub(crate) const GNU_ANNOTATION_AT: dw::DwAt = dw::DwAt(0x2139);
+pub const GNU_ANNOTATION_AT: dw::DwAt = dw::DwAt(0x2139);
 
 /// How the name slot is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

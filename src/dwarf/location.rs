@@ -1,6 +1,6 @@
 //! Locations: the expressions that say where a parameter or a variable lies.
 
-use gimli::{EndianSlice, Operation, RawLocListEntry, RunTimeEndian};
+use gimli::{EndianSlice, Operation, RawLocListEntry, RawRngListEntry, RunTimeEndian};
 
 use super::{Unit, Value};
 
@@ -31,9 +31,12 @@ pub fn location_entries(unit: &Unit<'_>, value: Value, mut visit: impl FnMut(usi
         gimli::DebugLoc::from(unit.slice(sections.loc)),
         gimli::DebugLocLists::from(unit.slice(sections.loclists)),
     );
-    let Ok(mut list) = lists.raw_locations(gimli::LocationListsOffset(offset), unit.gimli_encoding()) else {
-        return false;
+    let (offset, encoding) = (gimli::LocationListsOffset(offset), unit.gimli_encoding());
+    let list = match sections.addr_base {
+        Some(_) => lists.raw_locations_dwo(offset, encoding),
+        None => lists.raw_locations(offset, encoding),
     };
+    let Ok(mut list) = list else { return false };
     let mut index = 0;
     loop {
         let data = match list.next() {
@@ -81,5 +84,39 @@ pub fn first_address(unit: &Unit<'_>, value: Value) -> Option<u64> {
             address.checked_add(value)
         }
         Some(_) => None,
+    }
+}
+
+/// The address that a list of ranges begins with, of a unit that was split from its addresses. There compilers
+/// write such a list for code that is in one piece, because a list needs no relocation.
+pub fn first_in_ranges(unit: &Unit<'_>, value: Value) -> Option<u64> {
+    let Value::RangeIndex(index) = value else { return None };
+    unit.sections.addr_base?;
+    let (encoding, none) = (unit.gimli_encoding(), gimli::DebugRanges::from(unit.slice(&[])));
+    let lists = gimli::RangeLists::new(none, gimli::DebugRngLists::from(unit.slice(unit.sections.rnglists)));
+    let base = gimli::DebugRngListsBase(if unit.header.offset_size == 8 { 20 } else { 12 });
+    let index = gimli::DebugRngListsIndex(usize::try_from(index).ok()?);
+    let mut ranges = lists.raw_ranges(lists.get_offset(encoding, base, index).ok()?, encoding).ok()?;
+    let address = |index: gimli::DebugAddrIndex| unit.indexed_address(index.0 as u64);
+    let mut start = 0;
+    loop {
+        return match ranges.next().ok()?? {
+            RawRngListEntry::BaseAddress { addr } => {
+                start = addr;
+                continue;
+            }
+            RawRngListEntry::BaseAddressx { addr } => {
+                start = address(addr)?;
+                continue;
+            }
+            RawRngListEntry::StartxEndx { begin, .. } | RawRngListEntry::StartxLength { begin, .. } => {
+                address(begin)
+            }
+            RawRngListEntry::StartEnd { begin, .. } | RawRngListEntry::StartLength { begin, .. } => {
+                Some(begin)
+            }
+            RawRngListEntry::OffsetPair { begin, .. } => start.checked_add(begin),
+            RawRngListEntry::AddressOrOffsetPair { .. } => None,
+        };
     }
 }

@@ -10,6 +10,7 @@
 
 mod die;
 mod form;
+mod imports;
 mod layout;
 mod location;
 mod name;
@@ -18,8 +19,8 @@ mod unit;
 mod walk;
 
 pub use die::{Die, Target, Value};
-pub use layout::{Has, Layout, Layouts, NameForm, RefForm, Slot, ValueForm};
-pub use location::{Location, first_address, location_entries};
+pub use layout::{GNU_ANNOTATION_AT, Has, Layout, Layouts, NameForm, RefForm, Slot, ValueForm};
+pub use location::{Location, first_address, first_in_ranges, location_entries};
 pub use name::NameId;
 pub use program::{NO_FILE, Place, Program, Sections};
 pub use unit::{Unit, UnitHeader, UnitKind};

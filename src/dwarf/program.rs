@@ -10,6 +10,7 @@ use std::ops::Range;
 use gimli::{DebugInfo, DebugTypes, RunTimeEndian};
 
 use super::die::Target;
+use super::imports;
 use super::name::MAX_FILES;
 use super::unit::{UnitHeader, UnitKind, list_units};
 use crate::{Error, Result};
@@ -33,6 +34,8 @@ pub struct Sections<'a> {
     pub loc: &'a [u8],
     /// `.debug_loclists`, location lists of DWARF 5
     pub loclists: &'a [u8],
+    /// `.debug_rnglists`, address ranges of DWARF 5
+    pub rnglists: &'a [u8],
     /// Byte order of the file.
     pub endian: RunTimeEndian,
     /// Its units are type units of DWARF 4, whose header differs.
@@ -41,6 +44,11 @@ pub struct Sections<'a> {
     pub names_of: Option<u32>,
     /// The number of the supplementary file; [`NO_FILE`] if there is none.
     pub supplementary: u32,
+    /// It is the supplementary file of others: what nobody imports is none of their business.
+    pub is_supplementary: bool,
+    /// Of a file that was split from another: where its part of `.debug_addr`, which is that of the other,
+    /// begins, in bytes.
+    pub addr_base: Option<u64>,
 }
 
 /// The number of a file that does not exist.
@@ -59,15 +67,18 @@ impl<'a> Sections<'a> {
             addr: none,
             loc: none,
             loclists: none,
+            rnglists: none,
             endian,
             is_types: false,
             names_of: None,
             supplementary: NO_FILE,
+            is_supplementary: false,
+            addr_base: None,
         }
     }
 
     /// The names of the sections that [`load`](Self::load) asks for.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         ".debug_info",
         ".debug_abbrev",
         ".debug_str",
@@ -76,12 +87,25 @@ impl<'a> Sections<'a> {
         ".debug_addr",
         ".debug_loc",
         ".debug_loclists",
+        ".debug_rnglists",
     ];
 
     /// All sections of a file; `get` finds one by its name.
     pub fn load(endian: RunTimeEndian, mut get: impl FnMut(&'static str) -> &'a [u8]) -> Self {
-        let [info, abbrev, str, line_str, str_offsets, addr, loc, loclists] = Self::NAMES.map(&mut get);
-        Sections { info, abbrev, str, line_str, str_offsets, addr, loc, loclists, ..Sections::empty(endian) }
+        let [info, abbrev, str, line_str, str_offsets, addr, loc, loclists, rnglists] =
+            Self::NAMES.map(&mut get);
+        Sections {
+            info,
+            abbrev,
+            str,
+            line_str,
+            str_offsets,
+            addr,
+            loc,
+            loclists,
+            rnglists,
+            ..Sections::empty(endian)
+        }
     }
 }
 
@@ -101,6 +125,8 @@ pub struct Program<'a> {
     units: Vec<UnitHeader>,
     /// By file, which units are its; in the order of their offsets.
     ranges: Vec<Range<usize>>,
+    /// By unit, whether it belongs to the program.
+    wanted: Vec<bool>,
     /// Units that hold a type, by its signature.
     signatures: HashMap<u64, u32>,
 }
@@ -115,8 +141,8 @@ impl<'a> Program<'a> {
         if files.len() > MAX_FILES {
             return Err(Error::input("its debugging information lies in more than a million files"));
         }
-        let mut program =
-            Program { files, units: Vec::new(), ranges: Vec::new(), signatures: HashMap::new() };
+        let (units, ranges, wanted, signatures) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        let mut program = Program { files, units, ranges, wanted, signatures };
         for (number, sections) in program.files.iter().enumerate() {
             let first = program.units.len();
             let units = &mut program.units;
@@ -128,6 +154,7 @@ impl<'a> Program<'a> {
                 list_units(number as u32, units, || headers.next())?;
             }
             program.ranges.push(first..program.units.len());
+            program.wanted.resize(program.units.len(), !sections.is_supplementary);
         }
         for (number, unit) in program.units.iter().enumerate() {
             if let UnitKind::Type { signature, .. } = unit.kind {
@@ -135,7 +162,16 @@ impl<'a> Program<'a> {
                 program.signatures.entry(signature).or_insert(number as u32);
             }
         }
+        if program.files.iter().any(|file| file.is_supplementary) {
+            program.wanted = imports::wanted(&program)?;
+        }
         Ok(program)
+    }
+
+    /// True if unit number `unit` belongs to the program. Of a supplementary file only those do that are
+    /// imported.
+    pub fn is_wanted(&self, unit: u32) -> bool {
+        self.wanted.get(unit as usize).copied().unwrap_or(false)
     }
 
     /// The files by number.

@@ -24,8 +24,11 @@ pub enum UnitKind {
         /// Offset of its DIE from the start of the unit, in bytes.
         offset: u32,
     },
-    /// Only the name of the file that holds the rest: split DWARF.
-    Skeleton,
+    /// Only the name of the file that holds the rest, and the number that the unit there has as well: split
+    /// DWARF.
+    Skeleton(u64),
+    /// The rest, with the number of its skeleton.
+    Split(u64),
 }
 
 /// The header of one unit.
@@ -94,7 +97,8 @@ pub(super) fn list_units<R: gimli::Reader<Offset = usize>>(
                 signature: type_signature.0,
                 offset: u32::try_from(type_offset.0).unwrap_or(u32::MAX),
             },
-            gimli::UnitType::Skeleton(_) => UnitKind::Skeleton,
+            gimli::UnitType::Skeleton(id) => UnitKind::Skeleton(id.0),
+            gimli::UnitType::SplitCompilation(id) => UnitKind::Split(id.0),
             _ => UnitKind::Normal,
         };
         units.push(UnitHeader {
@@ -132,7 +136,8 @@ pub struct Unit<'a> {
     /// The tag of its root.
     pub root_tag: dw::DwTag,
     pub(crate) str_offsets_base: u64,
-    pub(crate) addr_base: u64,
+    /// Offset of the unit's part of `.debug_addr`, in bytes.
+    pub addr_base: u64,
     pub(crate) loclists_base: u64,
 }
 
@@ -157,6 +162,11 @@ impl<'a> Unit<'a> {
             copy.resize(length + WINDOW, 0);
             Cow::Owned(copy)
         };
+        let table_base = match header.version {
+            ..5 => 0,
+            _ if header.offset_size == 8 => 16,
+            _ => 8,
+        };
         let mut unit = Unit {
             header,
             program,
@@ -167,9 +177,10 @@ impl<'a> Unit<'a> {
             language: 0,
             is_clang: false,
             root_tag: dw::DwTag(0),
-            // Of a unit that says nothing, the tables begin behind the first header (DWARF 5, 7.26).
-            str_offsets_base: if header.offset_size == 8 { 16 } else { 8 },
-            addr_base: if header.offset_size == 8 { 16 } else { 8 },
+            // Of a unit that says nothing, the tables begin behind the first header (DWARF 5, 7.26), which
+            // GNU's split DWARF does not have.
+            str_offsets_base: table_base,
+            addr_base: sections.addr_base.unwrap_or(table_base),
             loclists_base: if header.offset_size == 8 { 20 } else { 12 },
         };
         unit.read_root(layouts).map_err(|e| e.in_unit(header.offset))?;

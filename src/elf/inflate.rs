@@ -35,7 +35,7 @@ pub(super) struct Coded<'a> {
 }
 
 /// Bytes that one compressed byte may stand for: more than deflate can do (1032).
-const MAX_RATIO: u64 = 1100;
+pub(super) const MAX_RATIO: u64 = 1100;
 
 /// Bytes that all sections of one name may have beyond that ratio. The address tables of an object file
 /// are zeros before relocation, of which Zstandard writes 32768 as one byte.

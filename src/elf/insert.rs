@@ -67,7 +67,7 @@ impl Rewrite<'_> {
     }
 }
 
-/// Sets or removes sections of the ELF file with the bytes `file`.
+/// Sets or removes sections of the ELF file with the bytes `file`; each is named once.
 ///
 /// A section that is set becomes `SHT_PROGBITS`, not loaded, aligned to 4 bytes, as BTF wants it. One that is
 /// loaded keeps its header and its place, which the new content must fill exactly.
@@ -181,6 +181,9 @@ impl<'a> Plan<'a> {
 
     fn change(&mut self, elf: &Elf<'a>, index: usize, change: &Change<'a>) -> Result<()> {
         let (name, content) = (|| String::from_utf8_lossy(change.name), change.content);
+        if index == elf.names {
+            return Err(Error::input(format!("section {} holds the names of sections", name())));
+        }
         if elf.has_relocations(index) {
             return Err(Error::input(format!("section {} has relocations", name()))
                 .hint("it was made by a compiler, not by an encoder; compile without it"));

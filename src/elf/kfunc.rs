@@ -41,16 +41,17 @@ pub struct Kfunc<'a> {
 /// Flag of a set whose members are kfuncs (`BTF_SET8_KFUNCS`).
 const SET_OF_KFUNCS: u32 = 1;
 
-/// All members of all kfunc sets, in the order of their addresses. Empty without `.BTF_ids`.
+/// All members of all kfunc sets, in the order of their addresses. Empty without `.BTF_ids`. Its content is that
+/// in `loaded`, the same file as it was before it was stripped of what is loaded.
 ///
 /// # Errors
 /// The section or the symbol table is damaged.
-pub fn kfuncs(image: &Image) -> Result<Vec<Kfunc<'_>>> {
+pub fn kfuncs<'a>(image: &'a Image, loaded: &Image) -> Result<Vec<Kfunc<'a>>> {
     let Some(index) = image.sections().iter().position(|s| s.name == b".BTF_ids") else {
         return Ok(Vec::new());
     };
     let section = &image.sections()[index];
-    let content = image.content(section)?;
+    let content = loaded.content_of(&section.name)?;
     let word = |address: u64| {
         let at = usize::try_from(address.checked_sub(section.address)?).ok()?;
         let bytes: [u8; 4] = content.get(at..at.checked_add(4)?)?.try_into().ok()?;

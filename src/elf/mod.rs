@@ -8,30 +8,34 @@ mod debug;
 mod inflate;
 pub mod insert;
 mod kfunc;
+mod link;
 mod place;
 mod raw;
 mod relocate;
 mod rules;
+mod storage;
 mod symbols;
 
 pub use kfunc::{Kfunc, KfuncFlags, kfuncs};
+pub use link::{DebugLink, SupplementaryLink};
 pub use symbols::{Symbol, SymbolKind};
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use memmap2::Mmap;
 use object::read::elf::{FileHeader, SectionHeader};
 use object::{Endianness, elf as spec};
 
 use crate::{Error, Result};
 
+use storage::Storage;
+
 /// An ELF file, mapped into memory, with its section headers read and checked.
 #[derive(Debug)]
 pub struct Image {
     path: PathBuf,
-    map: Mmap,
+    map: Storage,
     sections: Vec<Section>,
     endian: Endianness,
     is_64: bool,
@@ -71,6 +75,11 @@ impl Section {
         self.flags.0 & spec::SHF_ALLOC.0 != 0
     }
 
+    /// True if the file holds its content.
+    pub fn has_content(&self) -> bool {
+        self.kind != spec::SHT_NOBITS && self.size > 0
+    }
+
     fn is_compressed(&self) -> bool {
         self.flags.0 & spec::SHF_COMPRESSED.0 != 0
     }
@@ -82,7 +91,8 @@ impl Section {
 }
 
 impl Image {
-    /// Maps the file at `path` and reads its section headers.
+    /// Maps the file at `path` and reads its section headers. A file that is compressed as a whole (gzip, xz,
+    /// Zstandard) is decompressed into memory: 4 GiB at most, and not more than 1100 times what it has.
     ///
     /// The file must not shrink while the image lives: the system then ends the process with
     /// `SIGBUS`. The command line turns that into an error.
@@ -106,10 +116,7 @@ impl Image {
         if meta.len() == 0 {
             return Err(Error::input("the file is empty"));
         }
-        // SAFETY: the map is private to this process and never written; that the file does not change
-        // meanwhile is the documented duty of the caller, and what every reader of a mapped file relies on.
-        #[allow(unsafe_code)]
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("cannot map", e))?;
+        let map = Storage::open(&file)?;
         let data: &[u8] = &map;
         let (sections, header) = match data.get(..5) {
             Some([0x7f, b'E', b'L', b'F', 2]) => read_headers::<spec::FileHeader64<Endianness>>(data)?,
@@ -159,6 +166,17 @@ impl Image {
         self.file_type == spec::ET_REL
     }
 
+    /// The sections that hold units, whatever they are called.
+    pub fn dwarf_sections(&self) -> impl Iterator<Item = &Section> {
+        let names: [&[u8]; 3] = [b".debug_info", b".zdebug_info", b".debug_info.dwo"];
+        self.sections.iter().filter(move |section| names.contains(&section.name.as_slice()))
+    }
+
+    /// True if it has a symbol table.
+    pub fn has_symbols(&self) -> bool {
+        self.sections.iter().any(|s| s.kind == spec::SHT_SYMTAB && s.has_content())
+    }
+
     /// All sections, by index.
     pub fn sections(&self) -> &[Section] {
         &self.sections
@@ -193,17 +211,12 @@ impl Image {
     /// Lets the system take back the memory that a part of the image occupies. It stays readable, and is
     /// read from the file again if need be.
     pub fn release(&self, part: &[u8]) {
-        let start = (part.as_ptr() as usize).wrapping_sub(self.map.as_ptr() as usize);
-        if start.checked_add(part.len()).is_none_or(|end| end > self.map.len()) {
-            return;
-        }
-        // SAFETY: the map is shared with a file and never written, so that a page which is dropped comes
-        // back with the same content.
-        #[allow(unsafe_code)]
-        let released =
-            unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, part.len()) };
-        // Advice that is not taken costs memory, nothing else.
-        let _ = released;
+        self.map.release(part);
+    }
+
+    /// True if the file holds these bytes as they are; false if it is compressed as a whole.
+    pub fn is_mapped(&self) -> bool {
+        self.map.is_mapped()
     }
 
     /// The first section of that name.

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use object::elf as spec;
+
 use super::debug::linked_name;
 use super::{Image, Section};
 use crate::{Error, Result};
@@ -39,6 +41,12 @@ impl Placer {
 pub(super) fn placed_end(sections: &[Section]) -> u64 {
     let ends = sections.iter().filter(|s| s.is_loaded()).map(|s| s.address.saturating_add(s.size));
     ends.max().unwrap_or(FIRST_ADDRESS).saturating_add(1)
+}
+
+/// The address where thread-local variables begin.
+pub(super) fn thread_local_start(sections: &[Section]) -> u64 {
+    let is_thread_local = |s: &&Section| s.is_loaded() && s.flags.0 & spec::SHF_TLS.0 != 0;
+    sections.iter().filter(is_thread_local).map(|s| s.address).min().unwrap_or(0)
 }
 
 impl Image {

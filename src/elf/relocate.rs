@@ -41,15 +41,7 @@ impl Image {
             Some(symbols) if symbols.kind == spec::SHT_SYMTAB => self.symbol_values()?,
             _ => &[],
         };
-        let is_thread_local = |s: &&Section| s.is_loaded() && s.flags.0 & spec::SHF_TLS.0 != 0;
-        let thread_local = self.sections.iter().filter(is_thread_local).map(|s| s.address).min();
-        let target = Target {
-            content,
-            address: section.address,
-            symbols,
-            thread_local: thread_local.unwrap_or(0),
-            image: self,
-        };
+        let target = Target { content, address: section.address, symbols, image: self };
         let bytes = self.content(table)?;
         let e = self.endian;
         let is_mips64el = self.is_64 && self.machine == spec::EM_MIPS && e == Endianness::Little;
@@ -115,8 +107,6 @@ struct Target<'a> {
     /// The address of its first byte, or its offset among those of its name.
     address: u64,
     symbols: &'a [u64],
-    /// The address where thread-local variables begin.
-    thread_local: u64,
     image: &'a Image,
 }
 
@@ -171,9 +161,7 @@ impl Target<'_> {
         let new = match action {
             Action::Absolute => fitting(value)?,
             Action::Relative => fitting(value.wrapping_sub(self.address).wrapping_sub(entry.r_offset))?,
-            Action::ThreadLocal { bias } => {
-                fitting(value.wrapping_sub(self.thread_local).wrapping_sub(bias.into()))?
-            }
+            Action::ThreadLocal { bias } => fitting(value.wrapping_sub(bias.into()))?,
             Action::Set => value,
             Action::Add => old.wrapping_add(value),
             Action::Subtract => old.wrapping_sub(value),

@@ -14,7 +14,7 @@ pub(super) enum Action {
     Absolute,
     /// S + A - P, which has to fit.
     Relative,
-    /// The offset of S + A among thread-local variables, less what the machine's ABI takes off.
+    /// S + A, less what the machine's ABI takes off. S of a thread-local variable is no address.
     ThreadLocal {
         /// Bytes that the ABI takes off.
         bias: u16,

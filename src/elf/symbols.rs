@@ -4,7 +4,7 @@ use object::elf as spec;
 use object::read::elf::Sym;
 use object::{Endianness, U32};
 
-use super::place::{Placer, placed_end};
+use super::place::{Placer, placed_end, thread_local_start};
 use super::{Image, Section};
 use crate::{Error, Result};
 
@@ -24,8 +24,9 @@ pub enum SymbolKind {
 pub struct Symbol<'a> {
     /// Its name and all strings behind it.
     name: &'a [u8],
-    /// `st_value` of a linked file, an address. In an object file, what a linker would make of it after
-    /// placing the sections as [`Section::address`] says: 0 of an undefined symbol.
+    /// `st_value` of a linked file: an address, or an offset in thread-local storage. In an object file, what
+    /// a linker would make of it after placing the sections as [`Section::address`] says: 0 of an undefined
+    /// symbol.
     pub value: u64,
     /// Bytes of what it stands for.
     pub size: u64,
@@ -67,9 +68,12 @@ impl Image {
             Some(section) => self.content(section)?,
             None => &[],
         };
-        let placed = self.is_relocatable().then_some(self.sections.as_slice());
-        let commons = Placer::new(placed_end(placed.unwrap_or_default()), self.is_64);
-        let mut reader = Reader { strings, extended, endian: self.endian, placed, commons };
+        let placed = self.is_relocatable().then(|| Placed {
+            sections: &self.sections,
+            thread_local: thread_local_start(&self.sections),
+            commons: Placer::new(placed_end(&self.sections), self.is_64),
+        });
+        let mut reader = Reader { strings, extended, endian: self.endian, placed };
         let done = if self.is_64 {
             reader.read::<spec::Sym64<Endianness>>(content, visit)
         } else {
@@ -86,10 +90,27 @@ struct Reader<'a> {
     strings: &'a [u8],
     extended: &'a [u8],
     endian: Endianness,
-    /// The sections of an object file, to which its symbols are relative.
-    placed: Option<&'a [Section]>,
+    placed: Option<Placed<'a>>,
+}
+
+/// What the symbols of an object file are relative to.
+struct Placed<'a> {
+    sections: &'a [Section],
+    thread_local: u64,
     /// Places common symbols, behind all sections.
     commons: Placer,
+}
+
+impl Placed<'_> {
+    fn value(&mut self, home: spec::SymbolSection, section: u32, value: u64, size: u64) -> Option<u64> {
+        match home {
+            spec::SHN_UNDEF => Some(0),
+            // Its value is the alignment it wants.
+            spec::SHN_COMMON => self.commons.place(size, value),
+            _ if section == 0 => Some(value),
+            _ => Some(value.wrapping_add(self.sections.get(section as usize)?.address)),
+        }
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -121,14 +142,11 @@ impl<'a> Reader<'a> {
             u32::from(home.index().unwrap_or(0))
         };
         let (mut value, size) = (symbol.st_value(e).into(), symbol.st_size(e).into());
-        if let Some(sections) = self.placed {
-            value = match home {
-                spec::SHN_UNDEF => 0,
-                // Its value is the alignment it wants.
-                spec::SHN_COMMON => self.commons.place(size, value)?,
-                _ if section == 0 => value,
-                _ => value.wrapping_add(sections.get(section as usize)?.address),
-            };
+        if let Some(placed) = &mut self.placed {
+            value = placed.value(home, section, value, size)?;
+            if symbol.st_type() == spec::STT_TLS && section != 0 {
+                value = value.wrapping_sub(placed.thread_local);
+            }
         }
         Some(Symbol { name, value, size, kind, section })
     }

@@ -1,205 +1,462 @@
-//! Names with several definitions: which they are, and which units must be walked again for them.
+//! Names with several definitions: which they are, and which of them every unit means.
 //!
 //! The keys of the first walk take a name for what it names. That is wrong for the few names that mean
-//! different things in different units: for those, the units that mean another thing than most are
-//! walked again with them told apart ([`Split`]). When two definitions of a name turn out to differ only then,
-//! because they refer to different definitions of another, the name is split as well.
+//! different things in different units. The units that mean another thing than most are *doubtful*; each hands
+//! over its [`Skeleton`] once, into the [`Net`], and all the rest happens here, in memory, without looking at a unit again:
 //!
-//! A unit that only declares such a name refers to none of its definitions. A definition that refers to
-//! such a declaration is *incomplete*: it stands for the complete definition that is equal but for it, of
-//! several for the most used. The rules depend on the set of definitions alone, never on an order.
+//! * A definition's content is its key of the first walk, and which definitions the names in it mean. Whenever
+//!   the latter changes, its content is computed again, and the definitions of its name fall into classes of
+//!   equal content. A class keeps its identity until it is torn apart; so the search comes to rest, whatever
+//!   circles the types form.
+//! * Where a name that had one class gets two, it is *split*. From then on it matters which is meant: the units
+//!   that hold another than the usual one or only declare the name are doubtful as well.
+//! * A unit that only declares such a name refers to none of its definitions. A definition that refers to
+//!   such a declaration is *incomplete*: it stands for the complete definition that is equal but for it, of
+//!   several for the most used. That tells what the unit means by the declaration, unless its structs disagree.
+//! * When all is at rest, it starts once more from the first keys with all split names known, until that
+//!   finds no further one: the result must not depend on what was known when.
+//!
+//! The rules depend on the set of definitions alone, never on an order. At the end the doubtful units are walked
+//! again, once, with the definition as part of the key.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 
+use super::net::{Net, NodeId, Token, TokenMap};
 use crate::table::{
-    Anchor, AnchorId, Entry, EntryId, Key, KeyMap, Level, Mentions, Refined, Site, Split, Tables, Variant,
+    Anchor, Entry, EntryId, Key, KeyHasher, KeyMap, Meaning, Meanings, Mentions, Refined, Skeleton, Tables,
+    Variant,
 };
 
-/// Rounds after which the result stands as it is, and the report says so. Kernels need some ten; a round
-/// splits names or deepens a level.
-const MAX_ROUNDS: u32 = 200;
-
 /// The search for names that mean several things.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Exact {
-    split: Split,
-    units: BTreeSet<u32>,
-    /// What the workers found: the definitions of every name, sorted.
-    first: Vec<(Key, EntryId)>,
-    completed: KeyMap<Key>,
-    rounds: u32,
-    last: bool,
+    net: Net,
+    names: Vec<Name>,
+    /// All definitions and declarations of the first walk, by name.
+    entries: Vec<EntryId>,
+    /// By entry: its name.
+    name_of: Vec<Option<NameNumber>>,
+    /// By entry: how many nodes of the net it was made of.
+    inside: Vec<u32>,
+    /// By the number of a unit, its place among the mentions.
+    mentions: HashMap<u32, usize>,
+    doubtful: BTreeSet<u32>,
+    /// By the place of a unit in the net and a name that it only declares: definitions that it means all
+    /// the same, because one of its structs says so. It means none of them if they differ.
+    bound: HashMap<(u32, NameNumber), Vec<NodeId>>,
+    /// Names whose definitions have changed, or what is known of them.
+    due: BTreeSet<NameNumber>,
+    /// Names were split since the last start.
+    has_split: bool,
 }
 
-/// One definition of a name.
+type NameNumber = u32;
+
+/// A name of structs, unions or enums.
+#[derive(Debug, Default)]
+struct Name {
+    /// The key of its usual anchor.
+    anchor: Key,
+    /// Where its entries are.
+    entries: Range<usize>,
+    /// Its definitions in the net, ascending, and its declarations.
+    definitions: Vec<NodeId>,
+    declarations: Vec<NodeId>,
+    /// The identity of its usual definition, if it is split; no token if none is as the first walk saw it.
+    usual: Option<Token>,
+    /// Its incomplete definitions that stand for complete ones.
+    completed: TokenMap<Complete>,
+}
+
+/// What an incomplete definition stands for.
 #[derive(Debug, Clone, Copy)]
-struct Definition {
-    key: Key,
-    /// Its key one level earlier.
-    previous: Key,
-    plain: Key,
+struct Complete {
+    identity: Token,
+    /// One such definition.
+    node: NodeId,
+}
+
+/// Definitions of a name that are equal as far as is known.
+#[derive(Debug)]
+struct Class {
+    plain: Token,
+    content: Token,
+    identity: Token,
     count: u32,
     incomplete: bool,
-    entry: EntryId,
-    /// Which of the units that were walked again hold it; `None` for those that were not.
-    refined: Option<usize>,
+    /// One of them; in the net if any is.
+    node: NodeId,
+    /// What they were known by; none if that is not the same for all.
+    old: Option<Token>,
+}
+
+impl Name {
+    /// What a definition with this identity is to those who refer to it.
+    fn value(&self, identity: Token) -> Token {
+        let Some(usual) = self.usual else { return Token::USUAL };
+        let identity = self.completed.get(&identity).map_or(identity, |complete| complete.identity);
+        if identity == usual { Token::USUAL } else { identity }
+    }
+
+    /// Its definitions in one unit of the net.
+    fn definitions_in(&self, net: &Net, unit: u32) -> &[NodeId] {
+        let start = self.definitions.partition_point(|&id| net.node(id).unit < unit);
+        let rest = &self.definitions[start..];
+        &rest[..rest.partition_point(|&id| net.node(id).unit == unit)]
+    }
 }
 
 impl Exact {
-    /// Looks at what the workers found and what the units said that were walked again (at first none).
-    /// True if another round of them is needed, with [`split`](Self::split) and
-    /// [`units`](Self::units) as they are now.
-    pub fn advance(&mut self, tables: &Tables<'_>, refined: &[Refined<'_>]) -> bool {
-        if self.rounds == 0 {
-            self.first = first_definitions(tables);
+    /// The search in what the workers found.
+    pub fn new(tables: &Tables<'_>) -> Exact {
+        let types = &tables.types;
+        let anchor = |id| Some((anchor_of(tables, types.get(id))?, id));
+        let mut anchors: Vec<(Key, EntryId)> = types.ids().filter_map(anchor).collect();
+        anchors.sort_unstable_by_key(|&(anchor, id)| (anchor, types.get(id).key));
+        let entries = anchors.iter().map(|&(_, id)| id).collect();
+        let (mut names, mut name_of): (Vec<Name>, _) = (Vec::new(), vec![None; types.len()]);
+        let mut start = 0;
+        for run in anchors.chunk_by(|a, b| a.0 == b.0) {
+            run.iter().for_each(|(_, id)| name_of[id.0 as usize] = Some(names.len() as NameNumber));
+            names.push(Name { anchor: run[0].0, entries: start..start + run.len(), ..Name::default() });
+            start += run.len();
         }
-        let before = self.split.usual.len();
-        let mut stable = true;
-        self.completed.clear();
-        let groups = self.definitions(tables, refined);
-        let binder = Binder { tables, refined };
-        for (&anchor, group) in &groups {
-            let distinct = binder.settle(group, &mut self.completed);
-            // Incomplete definitions come and go with what is known of their declarations.
-            let complete = || group.iter().filter(|d| !d.incomplete);
-            let previous: BTreeSet<Key> = complete().map(|d| d.previous).collect();
-            stable &= previous.len() == complete().count();
-            if distinct.len() > 1 && !self.split.usual.contains_key(&anchor) {
-                let usual = distinct.iter().max_by_key(|d| (d.key == d.plain, d.count, d.key));
-                if let Some(usual) = usual {
-                    self.split.usual.insert(anchor, usual.key);
+        let mut net = Net::default();
+        net.grant(types.len());
+        Exact {
+            net,
+            due: (0..names.len() as NameNumber).filter(|&n| names[n as usize].entries.len() > 1).collect(),
+            names,
+            entries,
+            name_of,
+            inside: vec![0; types.len()],
+            mentions: tables.mentions.iter().enumerate().map(|(i, m)| (m.unit, i)).collect(),
+            doubtful: BTreeSet::new(),
+            bound: HashMap::new(),
+            has_split: false,
+        }
+    }
+
+    /// Searches until it comes to rest, or needs to know more units: returns the numbers of those whose
+    /// skeletons it wants [`add`](Self::add)ed before it goes on. None if it is done.
+    pub fn advance(&mut self, tables: &Tables<'_>) -> Vec<u32> {
+        loop {
+            for id in self.net.step(tables) {
+                self.due.extend(self.name(id));
+            }
+            let (mut values, mut split) = (Vec::new(), Vec::new());
+            for name in std::mem::take(&mut self.due) {
+                let was_split = self.names[name as usize].usual.is_some();
+                self.classify(name, tables);
+                self.values(name, &mut values);
+                if !was_split && self.names[name as usize].usual.is_some() {
+                    split.push(name);
+                }
+            }
+            for (id, value) in values {
+                self.net.set_value(id, value);
+            }
+            if !split.is_empty() {
+                self.has_split = true;
+                let units = self.find_units(&split, tables);
+                if !units.is_empty() {
+                    return units;
+                }
+            }
+            if self.net.is_exhausted() {
+                return Vec::new();
+            }
+            if self.net.is_quiet() && !self.bind() {
+                if !std::mem::take(&mut self.has_split) {
+                    return Vec::new();
+                }
+                self.restart(tables);
+            }
+        }
+    }
+
+    /// Takes in the skeletons of units that [`advance`](Self::advance) asked for.
+    pub fn add(&mut self, skeletons: &[Skeleton], tables: &Tables<'_>) {
+        for skeleton in skeletons {
+            let mentions = self.mentions.get(&skeleton.unit).and_then(|&i| tables.mentions.get(i));
+            let Some(mentions) = mentions else { continue };
+            self.net.add(skeleton, &mentions.entries, tables);
+            for id in self.net.units.last().into_iter().flat_map(|unit| unit.named()) {
+                let Some(name) = self.name(id) else { continue };
+                let node = self.net.node(id);
+                if let Some(entry) = node.entry {
+                    self.inside[entry.0 as usize] += 1;
+                }
+                let this = &mut self.names[name as usize];
+                if node.is_declaration {
+                    this.declarations.push(id);
+                } else {
+                    this.definitions.push(id);
+                }
+                if this.usual.is_some() {
+                    self.due.insert(name);
                 }
             }
         }
-        self.rounds += 1;
-        if self.split.usual.is_empty() || self.last {
-            return false;
-        }
-        if self.split.usual.len() > before {
-            // The keys of every level change with the names that are split.
-            self.split.levels = vec![Level::default()];
-            self.find_units(tables);
-            return !self.units.is_empty() && self.rounds < MAX_ROUNDS;
-        }
-        let foreign = foreign(&self.split, refined);
-        if let Some(level) = self.split.levels.last_mut().filter(|level| level.foreign != foreign) {
-            // Whoever refers to them from other units took them for the usual ones.
-            level.foreign = foreign;
-            return self.rounds < MAX_ROUNDS;
-        }
-        let bound = binder.bind(&self.completed, &self.split);
-        let binds = !bound.is_empty();
-        if let Some(level) = self.split.levels.last_mut() {
-            level.bound = bound;
-        }
-        if stable || self.rounds >= MAX_ROUNDS {
-            // Nothing splits any more. What was bound just now takes one more round of the same level.
-            self.last = true;
-            return binds;
-        }
-        self.split.levels.push(Level { completed: self.completed.clone(), ..Level::default() });
-        true
+        self.net.link_units();
     }
 
-    /// The names that are told apart.
-    pub fn split(&self) -> &Split {
-        &self.split
-    }
-
-    /// False if there were too many rounds: definitions that differ only deep below may have become one.
+    /// False if there was too much to do: definitions that differ only deep below may have become one.
     pub fn is_settled(&self) -> bool {
-        self.rounds < MAX_ROUNDS
+        !self.net.is_exhausted()
     }
 
-    /// The numbers of the units to walk again.
-    pub fn units(&self) -> impl Iterator<Item = u32> + '_ {
-        self.units.iter().copied()
+    /// How many units are doubtful.
+    pub fn units(&self) -> usize {
+        self.doubtful.len()
     }
 
-    /// Units that declare a split name, or define it otherwise than usual.
-    fn find_units(&mut self, tables: &Tables<'_>) {
-        let odd: Vec<bool> = tables
-            .types
-            .ids()
-            .map(|id| {
-                let entry = tables.types.get(id);
-                let usual = anchor_of(tables, entry).and_then(|anchor| self.split.usual.get(&anchor));
-                usual.is_some_and(|&usual| entry.key != usual)
-            })
-            .collect();
-        let is_odd = |id: &EntryId| odd[id.0 as usize];
+    /// What the names in the doubtful units mean.
+    pub fn meanings(&self, tables: &Tables<'_>) -> Meanings {
+        let meaning = |id| {
+            let node = self.net.node(id);
+            Meaning {
+                variant: self.net.variant(node.value),
+                plain: node.entry.map_or(Key::VOID, |entry| tables.types.get(entry).key),
+                identity: self.net.key(node.identity),
+            }
+        };
+        let units = self.net.units.iter().map(|unit| (unit.number, unit.named().map(meaning).collect()));
+        let mut units: Vec<_> = units.collect();
+        units.sort_unstable_by_key(|&(number, _)| number);
+        Meanings { units, foreign: self.net.foreign(), is_settled: self.is_settled() }
+    }
+
+    fn name(&self, id: NodeId) -> Option<NameNumber> {
+        self.net.node(id).entry.and_then(|entry| self.name_of[entry.0 as usize])
+    }
+
+    /// Sorts the definitions of a name into classes, and finds out which incomplete ones stand for complete
+    /// ones, and whether the name is split.
+    fn classify(&mut self, name: NameNumber, tables: &Tables<'_>) {
+        let classes = self.classes(name, tables);
+        let mut completed = TokenMap::default();
+        for class in classes.iter().filter(|class| class.incomplete) {
+            let mut found: Option<(&Class, _)> = None;
+            self.net.spend(classes.len());
+            for complete in classes.iter().filter(|c| !c.incomplete && c.plain == class.plain) {
+                let rank = (complete.count, self.net.key(complete.identity));
+                let is_better = found.is_none_or(|(_, best)| rank > best);
+                if is_better && !self.net.is_exhausted() && self.completes(complete, class) {
+                    found = Some((complete, rank));
+                }
+            }
+            if let Some((Class { identity, node, .. }, _)) = found {
+                completed.insert(class.identity, Complete { identity: *identity, node: *node });
+            }
+        }
+        let this = &mut self.names[name as usize];
+        if this.usual.is_none() && classes.len() - completed.len() > 1 {
+            let plain = classes.iter().filter(|class| class.content == class.plain);
+            let usual = plain.max_by_key(|class| (class.count, self.net.key(class.identity)));
+            this.usual = Some(usual.map_or(Token::NONE, |class| class.identity));
+        }
+        this.completed = completed;
+    }
+
+    /// True if two definitions with the same plain key differ only in what the incomplete one declares.
+    fn completes(&mut self, complete: &Class, incomplete: &Class) -> bool {
+        let mut equal = true;
+        self.net.compare(incomplete.node, complete.node, |net, p, q| {
+            let declared = net.value(p);
+            equal = declared == Token::DECLARED || declared == net.value(q);
+            equal
+        });
+        equal
+    }
+
+    /// The definitions of a name by content. Each gets to know its identity.
+    fn classes(&mut self, name: NameNumber, tables: &Tables<'_>) -> Vec<Class> {
+        let this = &self.names[name as usize];
+        let work = this.entries.len() + this.definitions.len() + this.declarations.len();
+        self.net.spend(work);
+        let mut classes = Vec::<Class>::new();
+        let mut by_content: TokenMap<usize> = TokenMap::default();
+        // By identity, the class of all that had it; none if it is torn apart.
+        let mut heirs: TokenMap<Option<usize>> = TokenMap::default();
+        let mut take = |plain, content, old, count, node, incomplete| {
+            let i = *by_content.entry(content).or_insert(classes.len());
+            let heir = heirs.entry(old).or_insert(Some(i));
+            *heir = heir.filter(|&heir| heir == i);
+            match classes.get_mut(i) {
+                Some(class) => {
+                    class.count = class.count.saturating_add(count);
+                    class.old = class.old.filter(|&known| known == old);
+                    if class.node == NodeId::OUTSIDE {
+                        class.node = node;
+                    }
+                }
+                None => {
+                    let (identity, old) = (content, Some(old));
+                    classes.push(Class { plain, content, identity, count, incomplete, node, old });
+                }
+            }
+        };
+        for &id in &self.entries[this.entries.clone()] {
+            let outside = tables.types.count(id).saturating_sub(self.inside[id.0 as usize]);
+            let entry = tables.types.get(id);
+            if outside > 0 && !entry.is_declaration() {
+                let plain = self.net.token(entry.key);
+                take(plain, plain, plain, outside, NodeId::OUTSIDE, false);
+            }
+        }
+        for &id in &this.definitions {
+            let node = *self.net.node(id);
+            let Some(entry) = node.entry else { continue };
+            let plain = self.net.token(tables.types.get(entry).key);
+            take(plain, node.content, node.identity, 1, id, node.incomplete);
+        }
+        let mut taken = HashSet::new();
+        let inherits = |i: usize, class: &Class| class.old.filter(|old| heirs.get(old) == Some(&Some(i)));
+        for (i, class) in classes.iter_mut().enumerate() {
+            if let Some(old) = inherits(i, class) {
+                class.identity = old;
+                taken.insert(old);
+            }
+        }
+        for (i, class) in classes.iter_mut().enumerate() {
+            if inherits(i, class).is_none() {
+                // Whoever kept an identity may have got it for this very content, when it meant something else.
+                while !taken.insert(class.identity) {
+                    let mut hasher = KeyHasher::new(0x801);
+                    hasher.key(self.net.key(class.identity));
+                    class.identity = self.net.token(hasher.finish());
+                }
+            }
+        }
+        for &id in &this.definitions {
+            let class = by_content.get(&self.net.node(id).content).and_then(|&i| classes.get(i));
+            if let Some(class) = class {
+                self.net.node_mut(id).identity = class.identity;
+            }
+        }
+        classes
+    }
+
+    /// Finds the new values of the definitions and declarations of a name.
+    fn values(&self, name: NameNumber, changed: &mut Vec<(NodeId, Token)>) {
+        let this = &self.names[name as usize];
+        if this.usual.is_none() {
+            return;
+        }
+        let value = |id: &NodeId| match *id {
+            NodeId::OUTSIDE => Token::USUAL,
+            id => this.value(self.net.node(id).identity),
+        };
+        let common = |ids: &[NodeId]| {
+            let first = ids.first().map(value)?;
+            ids.iter().all(|id| value(id) == first).then_some(first)
+        };
+        changed.extend(this.definitions.iter().map(|id| (*id, value(id))));
+        let mut last = None;
+        for &id in &this.declarations {
+            let unit = self.net.node(id).unit;
+            let (_, value) = *last.filter(|&(known, _)| known == unit).get_or_insert_with(|| {
+                let defined = common(this.definitions_in(&self.net, unit));
+                let bound = || common(self.bound.get(&(unit, name))?);
+                (unit, defined.or_else(bound).unwrap_or(Token::DECLARED))
+            });
+            last = Some((unit, value));
+            changed.push((id, value));
+        }
+        changed.retain(|&(id, value)| self.net.value(id) != value);
+    }
+
+    /// Finds out which definition a unit means where it only declares a name; true if anything is new.
+    ///
+    /// If a struct of the unit is equal to a complete one but for the declaration, then it means what
+    /// stands there in the other. Where two structs of a unit disagree, the declaration stays one.
+    fn bind(&mut self) -> bool {
+        let mut pairs = Vec::new();
+        for name in self.names.iter().filter(|name| !name.completed.is_empty()) {
+            let complete = |id: &NodeId| Some((*id, name.completed.get(&self.net.node(*id).identity)?.node));
+            pairs.extend(name.definitions.iter().filter_map(complete));
+        }
+        let mut found = Vec::new();
+        for (incomplete, complete) in pairs {
+            let unit = self.net.node(incomplete).unit;
+            self.net.compare(incomplete, complete, |net, p, q| {
+                if net.value(p) == Token::DECLARED {
+                    found.push((unit, p, q));
+                }
+                true
+            });
+        }
+        let mut is_new = false;
+        for (unit, declaration, meant) in found {
+            let Some((name, meant)) = self.name(declaration).zip(self.definition(meant)) else { continue };
+            let known = self.bound.entry((unit, name)).or_default();
+            // Two that differ are enough to know that it means none.
+            if known.len() < 2 && known.iter().all(|&id| self.net.value(id) != self.net.value(meant)) {
+                known.push(meant);
+                self.due.insert(name);
+                is_new = true;
+            }
+        }
+        is_new
+    }
+
+    /// A definition that a named node stands for: itself, or the one that a declaration is bound to.
+    fn definition(&self, id: NodeId) -> Option<NodeId> {
+        if id == NodeId::OUTSIDE || !self.net.node(id).is_declaration {
+            return Some(id);
+        }
+        let (unit, name) = (self.net.node(id).unit, self.name(id)?);
+        let defined = self.names[name as usize].definitions_in(&self.net, unit).iter();
+        let bound = self.bound.get(&(unit, name)).into_iter().flatten();
+        defined.chain(bound).copied().find(|&definition| self.net.value(definition) == self.net.value(id))
+    }
+
+    /// The units that declare one of these names, or define it otherwise than usual, and are not known yet.
+    fn find_units(&mut self, split: &[NameNumber], tables: &Tables<'_>) -> Vec<u32> {
+        let mut is_odd = vec![false; tables.types.len()];
+        let mut anchors = HashSet::new();
+        for name in split.iter().map(|&name| &self.names[name as usize]) {
+            let usual = name.usual.map(|usual| self.net.key(usual));
+            for &id in &self.entries[name.entries.clone()] {
+                is_odd[id.0 as usize] = Some(tables.types.get(id).key) != usual;
+            }
+            anchors.insert(name.anchor);
+        }
         // Which definition a unit means that lies in another is known only there.
-        let is_split =
-            |id: &AnchorId| self.split.usual.contains_key(&tables.types.anchors()[id.0 as usize].key);
-        let odd = |m: &&Mentions| m.entries.iter().any(is_odd) || m.foreign.iter().any(is_split);
+        let is_split: Vec<bool> = tables.types.anchors().iter().map(|a| anchors.contains(&a.key)).collect();
+        let odd = |m: &&Mentions| {
+            m.entries.iter().any(|id| is_odd[id.0 as usize])
+                || m.foreign.iter().any(|id| is_split[id.0 as usize])
+        };
+        // Far less is done for each than elsewhere.
+        let mentioned: usize = tables.mentions.iter().map(|m| m.entries.len() + m.foreign.len()).sum();
+        self.net.spend((tables.types.len() + mentioned) / 4);
         let units = tables.mentions.iter().filter(odd).map(|m| m.unit);
-        self.units.extend(units);
+        let mut units: Vec<u32> = units.filter(|unit| !self.doubtful.contains(unit)).collect();
+        units.sort_unstable();
+        self.doubtful.extend(&units);
+        units
     }
 
-    /// All definitions, once each, of the names that may have several: those that had at first, and those
-    /// in units that were walked again.
-    fn definitions(&self, tables: &Tables<'_>, refined: &[Refined<'_>]) -> BTreeMap<Key, Vec<Definition>> {
-        let mut gone: HashMap<Key, u32> = HashMap::new();
-        for key in refined.iter().flat_map(|r| &r.forgotten_types) {
-            *gone.entry(*key).or_default() += 1;
-        }
-        let mut groups: BTreeMap<Key, Vec<Definition>> = BTreeMap::new();
-        for refined in refined {
-            for definition in &refined.definitions {
-                groups.entry(definition.anchor).or_default();
+    /// Begins anew, with all that is split known.
+    fn restart(&mut self, tables: &Tables<'_>) {
+        self.net.restart(tables);
+        self.bound.clear();
+        for (number, name) in self.names.iter_mut().enumerate() {
+            name.completed.clear();
+            if name.usual.is_some() {
+                self.due.insert(number as NameNumber);
             }
         }
-        for run in self.first.chunk_by(|a, b| a.0 == b.0) {
-            let Some(&(anchor, _)) = run.first().filter(|(a, _)| run.len() > 1 || groups.contains_key(a))
-            else {
-                continue;
-            };
-            let group = groups.entry(anchor).or_default();
-            for &(_, id) in run {
-                let key = tables.types.get(id).key;
-                let count = tables.types.count(id).saturating_sub(gone.get(&key).copied().unwrap_or(0));
-                if count > 0 {
-                    group.push(Definition {
-                        key,
-                        previous: key,
-                        plain: key,
-                        count,
-                        incomplete: false,
-                        entry: id,
-                        refined: None,
-                    });
-                }
-            }
-        }
-        for (i, refined) in refined.iter().enumerate() {
-            for definition in &refined.definitions {
-                let entry = refined.tables.types.get(definition.entry);
-                let Some(group) = groups.get_mut(&definition.anchor).filter(|_| !entry.is_declaration())
-                else {
-                    continue;
-                };
-                match group.iter_mut().find(|d| d.key == entry.key) {
-                    Some(known) => known.count = known.count.saturating_add(1),
-                    None => group.push(Definition {
-                        key: entry.key,
-                        previous: definition.previous,
-                        plain: definition.plain,
-                        count: 1,
-                        incomplete: entry.incomplete,
-                        entry: definition.entry,
-                        refined: Some(i),
-                    }),
-                }
-            }
-        }
-        groups
     }
 
-    /// Ends the search: takes the units that were walked again into `tables` in place of what they said
-    /// at first, and returns what anchors with a variant stand for.
+    /// Ends the search: takes what the doubtful units say now into `tables` in place of what they said at
+    /// first, and returns what anchors with a variant stand for.
     pub fn finish<'a>(self, tables: &mut Tables<'a>, refined: Vec<Refined<'a>>) -> Variants {
-        let mut previous = KeyMap::default();
-        let mut units = BTreeSet::new();
+        let mut variants = Variants::default();
+        let mut remade = HashSet::new();
         for refined in &refined {
             for key in &refined.forgotten_types {
                 if let Some(id) = tables.types.find(*key) {
@@ -207,16 +464,35 @@ impl Exact {
                 }
             }
             tables.funcs.forget(refined.forgotten_funcs.iter().copied());
-            units.extend(refined.tables.mentions.iter().map(|m| m.unit));
-            for definition in &refined.definitions {
-                previous.insert(definition.previous, refined.tables.types.get(definition.entry).key);
+            remade.extend(refined.tables.variables.iter().map(|variable| variable.first));
+            for (&identity, &entry) in &refined.definitions {
+                let key = refined.tables.types.get(entry).key;
+                let known = variants.exact.entry(identity).or_insert(key);
+                *known = key.min(*known);
             }
         }
-        tables.variables.retain(|v| !units.contains(&v.first.unit()));
+        // Definitions that are as they were may have kept the identity of a time when that was not known.
+        for id in self.net.units.iter().flat_map(|unit| unit.named()) {
+            let node = self.net.node(id);
+            let plain = node.entry.map(|entry| tables.types.get(entry).key);
+            if node.identity != node.content && plain == Some(self.net.key(node.content)) {
+                variants.exact.entry(self.net.key(node.identity)).or_insert(self.net.key(node.content));
+            }
+        }
+        let key = |identity| {
+            let identity = self.net.key(identity);
+            variants.exact.get(&identity).copied().unwrap_or(identity)
+        };
+        for name in &self.names {
+            variants.usual.extend(name.usual.map(|usual| (name.anchor, key(usual))));
+            let completed = name.completed.iter();
+            variants.completed.extend(completed.map(|(&this, complete)| (key(this), key(complete.identity))));
+        }
+        tables.variables.retain(|variable| !remade.contains(&variable.first));
         for refined in refined {
             tables.join(refined.tables);
         }
-        Variants { usual: self.split.usual, previous, completed: self.completed }
+        variants
     }
 }
 
@@ -225,8 +501,8 @@ impl Exact {
 pub struct Variants {
     /// By the key of a name's usual anchor, the usual definition.
     pub usual: KeyMap<Key>,
-    /// By the key in an anchor, the definition.
-    pub previous: KeyMap<Key>,
+    /// By the key in an anchor, the definition; not for those that are as the first walk saw them.
+    pub exact: KeyMap<Key>,
     /// By an incomplete definition, the complete one that it stands for.
     pub completed: KeyMap<Key>,
 }
@@ -235,136 +511,4 @@ pub struct Variants {
 pub(super) fn anchor_of(tables: &Tables<'_>, entry: &Entry) -> Option<Key> {
     let class = entry.anchor_class()?;
     Some(Anchor::key_of(class, tables.strings.hash(entry.name), Variant::Usual))
-}
-
-/// The definitions that the workers found, sorted by name.
-fn first_definitions(tables: &Tables<'_>) -> Vec<(Key, EntryId)> {
-    let types = &tables.types;
-    let named = types.ids().filter_map(|id| {
-        let entry = types.get(id);
-        let anchor = anchor_of(tables, entry).filter(|_| !entry.is_declaration())?;
-        Some((anchor, id))
-    });
-    let mut named: Vec<_> = named.collect();
-    named.sort_unstable();
-    named
-}
-
-/// Finds out which definition a unit means where it only declares a name.
-///
-/// If a struct of the unit is equal to a complete one of another but for the declaration, then it means
-/// what stands there in the other. Where two structs of a unit disagree, the declaration stays one.
-struct Binder<'b, 'a> {
-    tables: &'b Tables<'a>,
-    refined: &'b [Refined<'a>],
-}
-
-/// The definitions and declarations of split names that are not the usual ones, by place.
-fn foreign(split: &Split, refined: &[Refined<'_>]) -> HashMap<Site, Variant> {
-    let definitions = refined.iter().flat_map(|refined| &refined.definitions);
-    let odd = definitions.filter(|d| d.variant != Variant::Usual && split.usual.contains_key(&d.anchor));
-    odd.map(|d| (d.site, d.variant)).collect()
-}
-
-type Bound = HashMap<(u32, Key), Option<Key>>;
-
-impl<'a> Binder<'_, 'a> {
-    /// The definitions of one name that are really different; notes which incomplete ones are completed.
-    ///
-    /// An incomplete definition stands for the complete one that is equal to it but for the declaration;
-    /// of several for the one that is used most.
-    fn settle(&self, group: &[Definition], completed: &mut KeyMap<Key>) -> Vec<Definition> {
-        let mut distinct = Vec::with_capacity(group.len());
-        for definition in group {
-            let equal =
-                |d: &&Definition| !d.incomplete && d.plain == definition.plain && self.equal(definition, d);
-            let complete = || group.iter().filter(equal).max_by_key(|d| (d.count, d.key));
-            match definition.incomplete.then(complete).flatten() {
-                Some(complete) => {
-                    completed.insert(definition.key, complete.key);
-                }
-                None => distinct.push(*definition),
-            }
-        }
-        distinct
-    }
-
-    fn tables_of(&self, definition: &Definition) -> &Tables<'a> {
-        let refined = definition.refined.and_then(|i| self.refined.get(i));
-        refined.map_or(self.tables, |refined| &refined.tables)
-    }
-
-    /// True if two definitions with the same plain key differ only in what `a` declares.
-    fn equal(&self, a: &Definition, b: &Definition) -> bool {
-        let mut equal = true;
-        let pair = (a.entry, b.entry);
-        compare(self.tables_of(a), self.tables_of(b), pair, |p, q| {
-            equal &= p.variant == Variant::Declared || p.variant == q.variant;
-        });
-        equal
-    }
-
-    fn bind(&self, completed: &KeyMap<Key>, split: &Split) -> HashMap<(u32, Key), Key> {
-        let mut bound = Bound::new();
-        for refined in self.refined {
-            for definition in &refined.definitions {
-                let entry = refined.tables.types.get(definition.entry);
-                if let Some(complete) = completed.get(&entry.key)
-                    && let Some((other, complete)) = self.find(*complete)
-                {
-                    let (unit, tables) = (definition.site.unit, &refined.tables);
-                    compare(tables, other, (definition.entry, complete), |p, q| {
-                        if p.variant == Variant::Declared {
-                            note(unit, tables, split, p, q.variant, &mut bound);
-                        }
-                    });
-                }
-            }
-        }
-        bound.into_iter().filter_map(|(name, key)| Some((name, key?))).collect()
-    }
-
-    fn find(&self, key: Key) -> Option<(&Tables<'a>, EntryId)> {
-        let tables = self.refined.iter().map(|r| &r.tables).chain([self.tables]);
-        tables.into_iter().find_map(|tables| Some((tables, tables.types.find(key)?)))
-    }
-}
-
-/// Walks over two types with the same plain key side by side, and shows `visit` each pair of anchors.
-fn compare(
-    a: &Tables<'_>,
-    b: &Tables<'_>,
-    pair: (EntryId, EntryId),
-    mut visit: impl FnMut(&Anchor, &Anchor),
-) {
-    let (mut stack, mut seen) = (vec![pair], BTreeSet::new());
-    while let Some((x, y)) = stack.pop() {
-        if !seen.insert((x, y)) {
-            continue;
-        }
-        let (parts_a, parts_b) = (a.types.parts(x).iter(), b.types.parts(y).iter());
-        let refs = parts_a.zip(parts_b).map(|(p, q)| (p.target, q.target));
-        for (p, q) in refs.chain([(a.types.get(x).target, b.types.get(y).target)]) {
-            match (p.as_anchor(), q.as_anchor()) {
-                (Some(p), Some(q)) => {
-                    visit(&a.types.anchors()[p.0 as usize], &b.types.anchors()[q.0 as usize]);
-                }
-                _ => stack.extend(p.as_entry().zip(q.as_entry())),
-            }
-        }
-    }
-}
-
-/// Notes what a unit means by a name that it only declares; two things are none.
-fn note(unit: u32, tables: &Tables<'_>, split: &Split, declared: &Anchor, means: Variant, bound: &mut Bound) {
-    let name = Anchor::key_of(declared.class, tables.strings.hash(declared.name), Variant::Usual);
-    let key = match means {
-        Variant::Usual => split.usual.get(&name).copied(),
-        Variant::Exact(key) => Some(key),
-        Variant::Declared => None,
-    };
-    let known = bound.entry((unit, name)).or_insert(key);
-    if *known != key {
-        *known = None;
-    }
 }

@@ -130,7 +130,7 @@ pub fn choose(
 #[derive(Debug, Clone, Copy)]
 struct Case {
     group: u32,
-    first: First,
+    rank: (First, bool, Key),
     state: u32,
 }
 
@@ -145,9 +145,9 @@ fn cases(tables: &Tables<'_>, symtab: &Symtab<'_>) -> Vec<Case> {
         }
         let known = &mut groups[state.name.0 as usize];
         let group = *known.get_or_insert_with(|| symtab.find(tables.strings.get(state.name)));
-        cases.extend(group.map(|group| Case { group, first: state.first(), state: i as u32 }));
+        cases.extend(group.map(|group| Case { group, rank: state.rank(), state: i as u32 }));
     }
-    cases.par_sort_unstable_by_key(|case| (case.group, case.first));
+    cases.par_sort_unstable_by_key(|case| (case.group, case.rank));
     cases
 }
 

@@ -56,13 +56,10 @@ impl Resolution {
                 }
             }
         }
-        let by_key = |key: Key| types.find(*variants.completed.get(&key).unwrap_or(&key));
         let is_alive = |id: &EntryId| alive[id.0 as usize];
-        // An anchor carries the key that its definition had one level earlier, which is still its key only
-        // if it refers to no definition that is not the usual one.
-        let definition = |key: Key| {
-            let refined = || variants.previous.get(&key).and_then(|&key| by_key(key));
-            by_key(key).filter(is_alive).or_else(|| refined().filter(is_alive))
+        let definition = |identity: Key| {
+            let key = *variants.exact.get(&identity).unwrap_or(&identity);
+            types.find(*variants.completed.get(&key).unwrap_or(&key)).filter(is_alive)
         };
         let anchor = |anchor: &Anchor| {
             let usual = Anchor::key_of(anchor.class, tables.strings.hash(anchor.name), Variant::Usual);

@@ -13,7 +13,7 @@
 //! same: else a module that defines one such struct would have to repeat `struct net_device` and half of the
 //! kernel, and none of its functions would take the `struct net_device` of everybody else.
 
-use std::collections::hash_map;
+use std::collections::{HashMap, hash_map};
 
 use super::base::{Base, label};
 use super::exact::anchor_of;
@@ -57,8 +57,9 @@ impl<'b> Shared<'b> {
         pairs.refute();
         let is_complete = pairs.is_complete;
         let mut ids = pairs.definitions();
-        pairs.declarations(order, &mut ids);
-        Shared { base, ids: module.everything_else(base, order, ids), is_complete }
+        let meant = pairs.meant(&ids);
+        pairs.declarations(order, &meant, &mut ids);
+        Shared { base, ids: module.everything_else(base, order, &meant, ids), is_complete }
     }
 
     /// The id of the equal type of the base.
@@ -172,10 +173,14 @@ impl<'m, 'a> Module<'m, 'a> {
     }
 
     /// Adds to the ids of definitions and declarations those of all other entries, bottom-up.
+    ///
+    /// A struct or union without a name that is a part of shared ones goes with them, also if it refers to
+    /// something that the base only declares.
     fn everything_else(
         &self,
         base: &Base<'_>,
         order: &[EntryId],
+        meant: &HashMap<EntryId, TypeId>,
         mut ids: Vec<Option<TypeId>>,
     ) -> Vec<Option<TypeId>> {
         #[derive(Clone, Copy, PartialEq)]
@@ -215,7 +220,8 @@ impl<'m, 'a> Module<'m, 'a> {
                     Some(entry) => ids[entry.0 as usize],
                 };
                 let references: Option<Vec<TypeId>> = self.references(top).map(id_of).collect();
-                ids[i] = references.and_then(|references| base.find(self.label(top), references.into_iter()));
+                let found = references.and_then(|refs| base.find(self.label(top), refs.into_iter()));
+                ids[i] = found.or_else(|| meant.get(&top).copied());
             }
         }
         ids
@@ -363,52 +369,42 @@ impl<'p, 'm, 'a> Pairs<'p, 'm, 'a> {
         ids
     }
 
+    /// What the definitions that are shared mean by declarations of names, and by structs and unions without
+    /// one, as far as they agree.
+    fn meant(&self, ids: &[Option<TypeId>]) -> HashMap<EntryId, TypeId> {
+        let (mut meant, mut seen) = (HashMap::new(), vec![false; self.pairs.len()]);
+        let types = &self.module.tables.types;
+        let is_shared = |pair: &Pair| !pair.refuted && ids[pair.entry.0 as usize] == Some(pair.id);
+        let mut stack: Vec<usize> = (0..self.pairs.len()).filter(|&i| is_shared(&self.pairs[i])).collect();
+        while let Some(i) = stack.pop() {
+            for &edge in self.edges_of(i) {
+                let &Pair { entry, id, .. } = &self.pairs[edge as usize];
+                // A definition is followed where it is shared itself.
+                if self.module.is_definition(entry) || std::mem::replace(&mut seen[edge as usize], true) {
+                    continue;
+                }
+                if self.module.declares(entry).is_some() || types.get(entry).kind.is_composite() {
+                    let known = meant.entry(entry).or_insert(Some(id));
+                    *known = known.filter(|&known| known == id);
+                }
+                stack.push(edge as usize);
+            }
+        }
+        meant.into_iter().filter_map(|(entry, id)| Some((entry, id?))).collect()
+    }
+
     /// Finds what declarations stand for: the only definition of the base; of several that which everything
     /// shared means; else a declaration of the base.
-    fn declarations(&self, order: &[EntryId], ids: &mut [Option<TypeId>]) {
-        let mut ambiguous = false;
+    fn declarations(&self, order: &[EntryId], meant: &HashMap<EntryId, TypeId>, ids: &mut [Option<TypeId>]) {
         for &id in order {
             let Some(anchor) = self.module.declares(id) else { continue };
             let name = self.base.name(anchor);
-            let found = if name.definitions == 1 { name.definition } else { name.declaration };
+            let found = match name.definitions {
+                0 => name.declaration,
+                1 => name.definition,
+                _ => meant.get(&id).copied().unwrap_or(name.declaration),
+            };
             ids[id.0 as usize] = Some(found).filter(|&found| found != TypeId::VOID);
-            ambiguous |= name.definitions > 1;
         }
-        if !ambiguous {
-            return;
-        }
-        let mut meant = self.meant(ids);
-        meant.sort_unstable();
-        meant.dedup();
-        for run in meant.chunk_by(|a, b| a.0 == b.0) {
-            if let [(entry, id)] = run {
-                ids[entry.0 as usize] = Some(*id);
-            }
-        }
-    }
-
-    /// What the definitions that are shared mean by declarations of names with several definitions.
-    fn meant(&self, ids: &[Option<TypeId>]) -> Vec<(EntryId, TypeId)> {
-        let (mut meant, mut seen) = (Vec::new(), vec![false; self.pairs.len()]);
-        let chosen = |pair: &Pair| !pair.refuted && ids[pair.entry.0 as usize] == Some(pair.id);
-        let is_definition = |pair: &Pair| self.module.is_definition(pair.entry);
-        let mut stack: Vec<usize> = (0..self.pairs.len())
-            .filter(|&i| is_definition(&self.pairs[i]) && chosen(&self.pairs[i]))
-            .collect();
-        while let Some(i) = stack.pop() {
-            for &edge in self.edges_of(i) {
-                let pair = &self.pairs[edge as usize];
-                if std::mem::replace(&mut seen[edge as usize], true) || is_definition(pair) {
-                    continue;
-                }
-                match self.module.declares(pair.entry) {
-                    Some(anchor) if self.base.name(anchor).definitions > 1 => {
-                        meant.push((pair.entry, pair.id))
-                    }
-                    _ => stack.push(edge as usize),
-                }
-            }
-        }
-        meant
     }
 }

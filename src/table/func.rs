@@ -23,6 +23,8 @@ pub struct FuncState {
     params: (u32, u32),
     tags: (u32, u32),
     first: First,
+    /// An occurrence was taken back: it may have been the first.
+    is_stale: bool,
     count: u32,
 }
 
@@ -81,13 +83,19 @@ pub struct FuncTable {
 impl FuncState {
     /// A state without parameters and tags, for [`FuncTable::insert`] to complete.
     pub fn new(key: Key, prototype: Key, name: StrId, returns: Ref, address: u64, flags: FuncFlags) -> Self {
-        let (params, tags, first, count) = ((0, 0), (0, 0), First::NEVER, 0);
-        FuncState { key, prototype, name, returns, address, flags, params, tags, first, count }
+        let (params, tags, first, is_stale, count) = ((0, 0), (0, 0), First::NEVER, false, 0);
+        FuncState { key, prototype, name, returns, address, flags, params, tags, first, is_stale, count }
     }
 
-    /// Where it occurs first.
+    /// Where it occurs first, or did once.
     pub fn first(&self) -> First {
         self.first
+    }
+
+    /// What states of one function are sorted by: where they occur first. Of two with one place the second has
+    /// gone from there. The key makes the order one, whoever found what.
+    pub fn rank(&self) -> (First, bool, Key) {
+        (self.first, self.is_stale, self.key)
     }
 
     /// How often it occurs.
@@ -113,8 +121,9 @@ impl FuncTable {
         }
         for key in keys {
             if let Some(&i) = self.by_key.get(&key) {
-                let count = &mut self.states[i as usize].count;
-                *count = count.saturating_sub(1);
+                let state = &mut self.states[i as usize];
+                state.count = state.count.saturating_sub(1);
+                state.is_stale = true;
             }
         }
     }
@@ -180,6 +189,7 @@ impl FuncTable {
                 let known = &mut self.states[known as usize];
                 known.first = known.first.min(state.first);
                 known.count = known.count.saturating_add(state.count);
+                known.is_stale |= state.is_stale;
                 continue;
             }
             let params = other.params(state).iter().map(|part| Part {

@@ -14,13 +14,13 @@ mod variable;
 
 pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
 pub use key::{Key, KeyHasher, KeyIdentity, KeyMap, hash_bytes};
-pub use split::{Definition, Level, Refined, Split};
+pub use split::{Meaning, Meanings, Refined, Skeleton, SkeletonRef};
 pub use strings::{StrId, Strings};
 pub use types::{Anchor, AnchorClass, AnchorId, Entry, EntryId, Part, Ref, TypeTable, Variant};
 pub use variable::Variable;
 
 /// Where something was met first: the number of its unit, then its place in the unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct First(u64);
 
 impl First {
@@ -31,11 +31,6 @@ impl First {
 
     /// Later than everything.
     pub const NEVER: First = First(u64::MAX);
-
-    /// The number of the unit.
-    pub fn unit(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
 }
 
 /// Where something lies: the number of its unit, and its offset in the unit in bytes.

@@ -1,29 +1,63 @@
-//! Names with several definitions: what is known of them, and what units say that were walked again.
+//! Names with several definitions: what the workers and the search for them say to each other.
+//!
+//! A worker hands over the [`Skeleton`] of a unit; the search hands back what every name in the unit means
+//! ([`Meanings`]); the worker then says what the unit holds, now that it is known ([`Refined`]).
 
 use std::collections::HashMap;
 
 use super::{EntryId, Key, KeyMap, Site, Tables, Variant};
 
-/// The names that have several definitions, as known at one level.
-#[derive(Debug, Clone, Default)]
-pub struct Split {
-    /// By the key of the name's usual anchor: the key of its usual definition.
-    pub usual: KeyMap<Key>,
-    /// What is known of each level below the one that is asked for.
-    pub levels: Vec<Level>,
+/// Which named structs, unions and enums of a unit refer to which: its types without anything that is the
+/// same wherever their keys are.
+///
+/// The *named nodes* are the unit's own definitions and declarations, in its order. A *knot* is an unnamed type
+/// that refers to so many others that whoever uses it refers to the knot instead of them; knots keep the
+/// skeleton as small as the unit, however its unnamed types share each other. A knot refers only to knots
+/// before it. The lists of two types with equal keys are of equal length, and correspond place by place.
+#[derive(Debug, Default)]
+pub struct Skeleton {
+    /// Number of the unit.
+    pub unit: u32,
+    /// By knot, the end of its list in `refs`. The lists follow each other.
+    pub knots: Vec<u32>,
+    /// By named node, offset in the unit in bytes and the end of its list in `refs`. The lists follow each
+    /// other and those of the knots.
+    pub named: Vec<(u32, u32)>,
+    /// The lists.
+    pub refs: Vec<SkeletonRef>,
 }
 
-/// One level of refinement.
-#[derive(Debug, Clone, Default)]
-pub struct Level {
-    /// Keys of incomplete definitions, with those of the complete ones that they stand for.
-    pub completed: KeyMap<Key>,
-    /// Names that a unit only declares, and which definition it means all the same: one of its structs
-    /// says so. By the number of the unit and the key of the name's usual anchor.
-    pub bound: HashMap<(u32, Key), Key>,
-    /// Which definition something with a split name is, for those who refer to it from another unit. What is
-    /// not in here is the usual one.
+/// What a node of a [`Skeleton`] refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkeletonRef {
+    /// A named node of the unit by its number.
+    Named(u32),
+    /// A knot of the unit by its number.
+    Knot(u32),
+    /// A named node of another unit.
+    Foreign(Site),
+}
+
+/// What the names in the units mean that are walked again.
+#[derive(Debug, Default)]
+pub struct Meanings {
+    /// By unit in ascending order: what its named nodes are, in their order.
+    pub units: Vec<(u32, Vec<Meaning>)>,
+    /// The same for those who refer to a node from another unit. What is not in here is the usual definition.
     pub foreign: HashMap<Site, Variant>,
+    /// Definitions of one identity are equal. Not so where the search ended too early.
+    pub is_settled: bool,
+}
+
+/// What a named node is.
+#[derive(Debug, Clone, Copy)]
+pub struct Meaning {
+    /// What is meant by whoever refers to it.
+    pub variant: Variant,
+    /// Its key in the first walk.
+    pub plain: Key,
+    /// Of a definition, the key that [`Variant::Exact`] has for it; equal for equal definitions of the name.
+    pub identity: Key,
 }
 
 /// What units that were walked again say.
@@ -31,27 +65,17 @@ pub struct Level {
 pub struct Refined<'a> {
     /// What they hold, in place of what they held.
     pub tables: Tables<'a>,
-    /// Keys of types that they held at level 0, each as often as it did.
+    /// Keys of types that they held at first, each as often as it did.
     pub forgotten_types: Vec<Key>,
-    /// Keys of states of functions that they held at level 0.
+    /// Keys of states of functions that they held at first.
     pub forgotten_funcs: Vec<Key>,
-    /// Definitions of structs, unions and enums with names.
-    pub definitions: Vec<Definition>,
+    /// By identity, the definitions that have changed.
+    pub definitions: KeyMap<EntryId>,
 }
 
-/// A definition or declaration in a unit that was walked again.
-#[derive(Debug, Clone, Copy)]
-pub struct Definition {
-    /// Where it lies.
-    pub site: Site,
-    /// The key of its name's usual anchor.
-    pub anchor: Key,
-    /// Its key at level 0.
-    pub plain: Key,
-    /// Its key one level earlier, by which others refer to it.
-    pub previous: Key,
-    /// Which definition of its name it was taken for.
-    pub variant: Variant,
-    /// Its entry in the refined tables.
-    pub entry: EntryId,
+impl Refined<'_> {
+    /// The definition that a changed one is equal to, if one was made.
+    pub fn made(&self, meanings: &Meanings, meaning: &Meaning) -> Option<EntryId> {
+        self.definitions.get(&meaning.identity).copied().filter(|_| meanings.is_settled)
+    }
 }

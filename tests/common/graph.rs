@@ -12,6 +12,8 @@ use btfgen::{DebugSections, Image};
 use gimli::constants as dw;
 use gimli::{AttributeValue, DebugAbbrev, DebugInfo, EndianSlice, RunTimeEndian};
 
+use super::dwarf::number;
+
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 
 /// A DIE as far as types ask.
@@ -40,17 +42,6 @@ struct Die {
 
 /// The DIEs of a file by their offset in `.debug_info`.
 struct Dies(HashMap<usize, Die>);
-
-fn number(value: &AttributeValue<Slice<'_>>) -> Option<u64> {
-    match *value {
-        AttributeValue::Data1(v) => Some(v.into()),
-        AttributeValue::Data2(v) => Some(v.into()),
-        AttributeValue::Data4(v) => Some(v.into()),
-        AttributeValue::Data8(v) | AttributeValue::Udata(v) => Some(v),
-        AttributeValue::Sdata(v) => Some(v as u64),
-        _ => None,
-    }
-}
 
 impl Dies {
     fn read(path: &Path) -> Dies {
@@ -100,12 +91,12 @@ impl Dies {
                             die.name = name.to_string_lossy().into_owned();
                         }
                         dw::DW_AT_type => (die.ty, die.has_type) = (reference().unwrap_or(0), true),
-                        dw::DW_AT_byte_size => die.size = number(&value),
-                        dw::DW_AT_upper_bound => die.count = number(&value).map(|v| v.wrapping_add(1)),
-                        dw::DW_AT_count => die.count = number(&value),
+                        dw::DW_AT_byte_size => die.size = number(value),
+                        dw::DW_AT_upper_bound => die.count = number(value).map(|v| v.wrapping_add(1)),
+                        dw::DW_AT_count => die.count = number(value),
                         dw::DW_AT_data_member_location => {
                             // DWARF 2 has an expression here: add a number.
-                            die.location = number(&value).or_else(|| match value {
+                            die.location = number(value).or_else(|| match value {
                                 AttributeValue::Block(mut bytes) => {
                                     gimli::Reader::read_u8(&mut bytes).ok()?;
                                     gimli::Reader::read_uleb128(&mut bytes).ok()
@@ -113,9 +104,9 @@ impl Dies {
                                 _ => None,
                             });
                         }
-                        dw::DW_AT_data_bit_offset => die.data_bit_offset = number(&value),
-                        dw::DW_AT_bit_size => die.bit_size = number(&value),
-                        dw::DW_AT_const_value => die.value = number(&value),
+                        dw::DW_AT_data_bit_offset => die.data_bit_offset = number(value),
+                        dw::DW_AT_bit_size => die.bit_size = number(value),
+                        dw::DW_AT_const_value => die.value = number(value),
                         dw::DW_AT_declaration => die.declaration = true,
                         dw::DW_AT_specification => die.specification = reference(),
                         dw::DW_AT_abstract_origin => die.origin = reference(),

@@ -20,11 +20,12 @@ pub mod programs;
 pub mod render;
 pub mod split;
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use btfgen::{Encoder, Features, Image, Jobs, Options, Order, Output, Result};
@@ -140,8 +141,22 @@ impl Variant {
     }
 }
 
-/// The programs whose sources are part of `all`.
-const IN_ALL: [&str; 11] = [
+/// What a compiler says to C code that is given on its standard input; it makes nothing of it.
+pub fn compile_only(compiler: impl AsRef<OsStr>, arguments: &[&str], source: &[u8]) -> std::process::Output {
+    let mut child = Command::new(compiler)
+        .args(["-x", "c", "-ffreestanding", "-fsyntax-only"])
+        .args(arguments)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(source).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// The programs that fixtures are built of. The sources of the first [`IN_ALL`] are part of `all`.
+pub const PROGRAMS: [&str; 19] = [
     "base_types",
     "modifiers",
     "arrays",
@@ -153,14 +168,24 @@ const IN_ALL: [&str; 11] = [
     "percpu",
     "units",
     "kfuncs",
+    "asm",
+    "atomic",
+    "complex",
+    "nested",
+    "bit_int",
+    "tags",
+    "containers",
+    "all",
 ];
+
+const IN_ALL: usize = 11;
 
 /// The fixtures that hold the sources of `program`: its own and `all`, in every variant that was built.
 pub fn fixtures_of(program: &str) -> Vec<(Variant, PathBuf)> {
     let mut found = Vec::new();
     for variant in VARIANTS {
         for name in [program, "all"] {
-            let wanted = name == program || IN_ALL.contains(&program);
+            let wanted = name == program || PROGRAMS[..IN_ALL].contains(&program);
             let built = name == "all" || !variant.only_all;
             let path = fixtures().join(format!("{name}-{}", variant.name));
             if wanted && built && path.exists() {

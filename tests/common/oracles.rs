@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use btf_rs::BtfType;
 use btfgen::btf::{Btf, Endian, FuncLinkage, IntEncoding, Kind, Type, TypeId, VarLinkage};
 use serde_json::Value;
 
-use super::Model;
+use super::{Model, compile_only};
 
 /// A type in one line, in words that every reader can be asked for.
 fn our_line(btf: &Btf<'_>, ty: Type<'_>) -> String {
@@ -305,14 +304,7 @@ pub fn c_dump_compiles(bpftool: &Path, file: &Path, bytes: &[u8], compiler: &Pat
             }
         }
     }
-    let mut child = Command::new(compiler)
-        .args(["-x", "c", "-std=gnu11", "-ffreestanding", "-w", "-fsyntax-only", "-fmax-errors=20", "-"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = compile_only(compiler, &["-std=gnu11", "-w", "-fmax-errors=20"], source.as_bytes());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     asserted
 }

@@ -4,10 +4,10 @@ use gimli::constants as dw;
 
 use super::{LLVM_ANNOTATION, Lower};
 use crate::Result;
-use crate::build::foreign::Copy;
+use crate::build::foreign::Copied;
 use crate::build::graph::{Func, Link, Param, Part, Variable};
 use crate::build::scope::{Scope, ScopeKind};
-use crate::dwarf::{Die, Has, NameId, Value, first_address};
+use crate::dwarf::{Die, Has, NameId, Value, first_address, first_in_ranges};
 
 impl Lower<'_> {
     pub(super) fn subprogram(&mut self, die: &Die<'_, '_>) -> Result<()> {
@@ -28,12 +28,14 @@ impl Lower<'_> {
         if has.any(Has::TYPE) {
             func.returns = Some(self.type_of(die)?);
         }
-        let rare = Has::DECLARATION.or(Has::LOW_PC).or(Has::ABSTRACT_ORIGIN).or(Has::SPECIFICATION);
+        let rare =
+            Has::DECLARATION.or(Has::LOW_PC).or(Has::RANGES).or(Has::ABSTRACT_ORIGIN).or(Has::SPECIFICATION);
         if has.any(rare.or(Has::INLINE).or(Has::CALLING_CONVENTION)) {
             let mut origin = None;
             die.each_attribute(|at, value| match at {
                 dw::DW_AT_declaration => func.is_declaration = value != Value::Flag(false),
                 dw::DW_AT_low_pc => func.low_pc = die.unit.address_of(value).unwrap_or(0),
+                dw::DW_AT_ranges => func.low_pc = first_in_ranges(die.unit, value).unwrap_or(func.low_pc),
                 dw::DW_AT_inline => func.is_abstract = value != Value::Constant(0),
                 dw::DW_AT_calling_convention => func.is_nocall = value == Value::Constant(3),
                 dw::DW_AT_abstract_origin | dw::DW_AT_specification => origin = Some(value),
@@ -44,7 +46,7 @@ impl Lower<'_> {
             }
         }
         let index = self.graph.funcs.len() as u32;
-        self.copied(die, Copy::Func(index));
+        self.copied(die, Copied::Func(index));
         self.graph.funcs.push(func);
         if !func.is_declaration {
             self.open(die, Scope::new(ScopeKind::Func, index, 0))?;
@@ -88,7 +90,7 @@ impl Lower<'_> {
                 param.origin = self.link(die, value)?;
             }
         }
-        self.copied(die, Copy::Param(self.graph.params.len() as u32));
+        self.copied(die, Copied::Param(self.graph.params.len() as u32));
         self.graph.params.push(param);
         let owner = &mut self.graph.funcs[func as usize];
         let component = owner.param_count;
@@ -143,7 +145,7 @@ impl Lower<'_> {
             }
         }
         let index = self.graph.variables.len() as u32;
-        self.copied(die, Copy::Variable(index));
+        self.copied(die, Copied::Variable(index));
         self.graph.variables.push(variable);
         self.open(die, Scope::new(ScopeKind::Variable, index, 0))
     }

@@ -9,7 +9,7 @@ use gimli::constants as dw;
 
 use super::Context;
 use super::annotation::Annotations;
-use super::foreign::{Abroad, Copy, Neighbours};
+use super::foreign::{Abroad, Copied, Neighbours};
 use super::graph::{Graph, Link, Node, NodeId, OldBitfield, Part, Shape};
 use super::scope::{Scope, ScopeKind};
 use super::warning::{Warning, Warnings};
@@ -36,6 +36,8 @@ pub(super) struct Lower<'l> {
     pub(super) warnings: &'l mut Warnings,
     /// The other unit that is copied from now, if one is.
     pub(super) abroad: Option<Abroad>,
+    /// Parameters that are passed in registers.
+    register_params: u32,
     options: &'l Options,
     variables: &'l [std::ops::Range<u64>],
     scopes: Vec<Scope>,
@@ -125,10 +127,21 @@ impl<'l> Lower<'l> {
         warnings: &'l mut Warnings,
         context: &Context<'l>,
     ) -> Self {
-        let Context { options, variables, .. } = *context;
+        let Context { options, variables, machine, .. } = *context;
+        let register_params = machine.register_params;
         let (scopes, dimensions) = (Vec::with_capacity(64), Vec::new());
         let abroad = None;
-        Lower { graph, annotations, warnings, abroad, options, variables, scopes, dimensions }
+        Lower {
+            graph,
+            annotations,
+            warnings,
+            abroad,
+            register_params,
+            options,
+            variables,
+            scopes,
+            dimensions,
+        }
     }
 
     /// What the DIE being read is a child of.
@@ -164,7 +177,7 @@ impl<'l> Lower<'l> {
     #[cold]
     fn node_abroad(&mut self, target: Target, node: Node) -> NodeId {
         let id = self.graph.push_hidden(Node { offset: 0, ..node });
-        self.graph.foreign.set(target, Copy::Node(id));
+        self.graph.foreign.set(target, Copied::Node(id));
         id
     }
 
@@ -204,7 +217,7 @@ impl<'l> Lower<'l> {
     }
 
     /// Notes the copy of a DIE, if it is one.
-    fn copied(&mut self, die: &Die<'_, '_>, copy: Copy) {
+    fn copied(&mut self, die: &Die<'_, '_>, copy: Copied) {
         if let Some(abroad) = self.abroad {
             self.graph.foreign.set(abroad.target(die.offset), copy);
         }
@@ -313,8 +326,12 @@ impl<'l> Lower<'l> {
     fn composite(&mut self, die: &Die<'_, '_>, shape: Shape) -> Result<()> {
         let mut name = die.name()?;
         if die.layout.has.any(Has::DECLARATION.or(Has::SPECIFICATION).or(Has::SIGNATURE)) {
+            if self.is_in_type_unit(die)? {
+                return Ok(());
+            }
             if die.layout.has.any(Has::DECLARATION) && die.flag(dw::DW_AT_declaration)? {
-                return self.declaration(die, shape, name);
+                self.declaration(die, shape, name);
+                return Ok(());
             }
             if name.is_none()
                 && let Some(value) = die.attribute(dw::DW_AT_specification)?
@@ -332,26 +349,29 @@ impl<'l> Lower<'l> {
         Ok(())
     }
 
-    /// `struct x;`: of a name that does not exist nothing is known at all. What lies in a type unit is declared
-    /// with its signature.
-    #[inline(always)]
-    fn declaration(&mut self, die: &Die<'_, '_>, shape: Shape, name: NameId) -> Result<()> {
+    /// A DIE that only stands for a type of a type unit, by its signature: it is that type.
+    fn is_in_type_unit(&mut self, die: &Die<'_, '_>) -> Result<bool> {
         if die.layout.has.any(Has::SIGNATURE)
             && let Some(value) = die.attribute(dw::DW_AT_signature)?
-            && let target = die.target(value)?
+            && let target @ Target::Signature(_) = die.target(value)?
             && die.unit.program.find(0, target).is_some()
         {
             let target = self.link_to(target);
             self.node(die, Shape::Same, NameId::NONE, 0, target);
-            return Ok(());
+            return Ok(true);
         }
+        Ok(false)
+    }
+
+    /// `struct x;`: of a name that does not exist nothing is known at all.
+    #[inline(always)]
+    fn declaration(&mut self, die: &Die<'_, '_>, shape: Shape, name: NameId) {
         let shape = match shape {
             _ if name.is_none() => Shape::Void,
             Shape::Union => Shape::FwdUnion,
             _ => Shape::FwdStruct,
         };
         self.node(die, shape, name, 0, Link::VOID);
-        Ok(())
     }
 
     #[inline(always)]
@@ -457,8 +477,8 @@ impl<'l> Lower<'l> {
     fn enumeration(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let (name, target) = (die.name()?, self.type_of(die)?);
         let has = die.layout.has;
-        if has.any(Has::SIGNATURE) && has.any(Has::DECLARATION) {
-            return self.declaration(die, Shape::Enum, name);
+        if has.any(Has::SIGNATURE) && self.is_in_type_unit(die)? {
+            return Ok(());
         }
         let size = if has.any(Has::BYTE_SIZE) { die.slot(Slot::Size) } else { DEFAULT_ENUM_BYTES };
         let shape = if matches!(size, 1 | 2 | 4 | 8) { Shape::Enum } else { Shape::Void };
@@ -571,7 +591,7 @@ pub(super) fn lower<'a>(
     lower.annotations.clear();
     walk(unit, layouts, &mut lower)?;
     lower.graph.close_own();
-    neighbours.copy_all(number, &mut lower)?;
+    neighbours.copy_all(number, lower.register_params, &mut lower)?;
     lower.annotations.attach(lower.graph, lower.options, lower.warnings);
     place_old_bitfields(lower.graph, unit);
     Ok(())

@@ -65,19 +65,19 @@ pub(crate) struct Wishes {
     ///
     /// The default is three quarters of the memory, or 85 % of the limit of the control group. Also
     /// BTFGEN_MEM_BUDGET.
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, hide_short_help = true)]
     pub(crate) mem_budget: Option<u64>,
 
     /// How long to wait for room, such as 30s or 10m; then begin in the smallest form, or fail if strict
     ///
     /// The default is 10m. Also BTFGEN_MAX_WAIT.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, hide_short_help = true)]
     pub(crate) max_wait: Option<Duration>,
 
     /// Whether to wait for room: on, off, or strict to fail where that is not possible
     ///
     /// Also BTFGEN_ADMISSION.
-    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
+    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true, hide_short_help = true)]
     pub(crate) admission: Option<Mode>,
 }
 

@@ -1,0 +1,284 @@
+//! Many files in one run, as a kernel has modules: the base is read once, the files are streamed over the
+//! workers, each gets an output of its own.
+//!
+//! A file that fails does not stop the others. One line of result each goes to standard output as soon as it is
+//! known, so that their order is that in which they end.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use btfgen::admission::forecast::Features;
+use btfgen::btf::Writer;
+use btfgen::elf::insert::Signature;
+use btfgen::report::Report;
+use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Result};
+use serde_json::json;
+
+use super::admit::Wishes;
+use super::encode::{Bar, has_nothing, rewritten};
+use super::output::{self, Destination, Staged, Target};
+use super::share::{self, Share, Work};
+use super::source::BaseFile;
+use super::{complain, one_line, signals, tell};
+
+/// An encode of many files.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Files, or directories below which all modules are meant.
+    pub(crate) inputs: Vec<PathBuf>,
+    /// What the outputs continue.
+    pub(crate) base: Option<PathBuf>,
+    /// The directory of the outputs; without one each goes into its file.
+    pub(crate) directory: Option<PathBuf>,
+    /// What becomes of the signatures of files that are outputs, too.
+    pub(crate) signature: Signature,
+    /// What is encoded.
+    pub(crate) options: Options,
+    /// On how many workers.
+    pub(crate) jobs: Jobs,
+    /// How to share the machine.
+    pub(crate) wishes: Wishes,
+    /// The results are JSON.
+    pub(crate) json: bool,
+    /// A bar shows on standard error how far it is, if that is a terminal.
+    pub(crate) progress: bool,
+}
+
+/// What a module is called by.
+const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
+
+/// Carries it out. The exit status is 1 if a file failed.
+///
+/// # Errors
+/// The base is of no use, there is no file, or two would have one output. Errors of single files were told
+/// already.
+pub(crate) fn run(request: &Request) -> Result<ExitCode> {
+    let mut modules = Vec::new();
+    for input in &request.inputs {
+        collect(input, &mut modules)?;
+    }
+    if modules.is_empty() {
+        return Err(
+            Error::input("there is no module").hint("their names end in .ko, .ko.xz, .ko.gz or .ko.zst")
+        );
+    }
+    let mut outputs: HashMap<PathBuf, &Path> = HashMap::new();
+    for (_, path) in &modules {
+        if let Destination::File(output) = destination(request, path)
+            && let Some(other) = outputs.insert(output, path)
+        {
+            let message = format!("it and {} would have one output", other.display());
+            return Err(Error::usage(message).in_file(path));
+        }
+    }
+    if let Some(directory) = &request.directory {
+        fs::create_dir_all(directory).map_err(|e| Error::io("cannot create", e).in_file(directory))?;
+    }
+    // The largest first: one that begins last would have a worker of its own in the end.
+    modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
+
+    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
+    let base = btf.as_ref().map(Base::new);
+    let largest =
+        Largest::of(&modules, request.jobs.count(), btf.as_ref().map_or(0, |b| b.data().len() as u64));
+    let mut share = Share::take(&Work {
+        label: "modules",
+        jobs: request.jobs,
+        wishes: &request.wishes,
+        bytes: modules.iter().map(|(size, _)| size / 2).sum(),
+        peak: &|workers| largest.peak(workers),
+    })?;
+    let workers = share.jobs().get().min(modules.len());
+    // Few files for many CPUs: each gets several.
+    let each = Jobs::exactly(share.jobs().get() / workers);
+    let (next, failed, deaf) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    let bar = Mutex::new(Bar::new(request.progress, "modules"));
+    let work = || {
+        while let Some((_, path)) = modules.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = module(request, base.as_ref(), path, each);
+            share.observe();
+            let Ok(bar) = bar.lock() else { return };
+            bar.show(next.load(Ordering::Relaxed).min(modules.len()), modules.len());
+            bar.suspend(|| tell_result(request, path, &result, &deaf));
+            if result.is_err() {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            scope.spawn(work);
+        }
+        work();
+    });
+    share.give_back();
+    if let Ok(bar) = bar.lock() {
+        bar.clear();
+    }
+    let failed = failed.into_inner();
+    if failed > 0 {
+        tell(&format!("btfgen: {failed} of {} modules failed\n", modules.len()));
+    }
+    // They go with the process, which ends now.
+    std::mem::forget(base);
+    Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// What the largest files take, which are encoded at the same time as the first.
+struct Largest(Vec<Features>);
+
+impl Largest {
+    /// `modules` are sorted by size.
+    fn of(modules: &[(u64, PathBuf)], count: usize, base_bytes: u64) -> Self {
+        let features = |(i, (size, path)): (usize, &(u64, PathBuf))| {
+            // The base is there once.
+            let base_bytes = if i == 0 { base_bytes } else { 0 };
+            let is_plain = path.extension().is_some_and(|ending| ending == "ko");
+            match is_plain.then(|| Image::open(path).ok()).flatten() {
+                Some(image) => share::features(&image, base_bytes),
+                // Decompressing is most of the work. Debugging information is packed to a sixth or more.
+                None => Features {
+                    info_bytes: 3 * size,
+                    copied_bytes: 9 * size,
+                    is_relocatable: true,
+                    base_bytes,
+                },
+            }
+        };
+        Largest(modules.iter().take(count).enumerate().map(features).collect())
+    }
+
+    /// Anonymous memory at its peak, in bytes, on so many workers.
+    fn peak(&self, workers: usize) -> u64 {
+        let each = self.0.iter().take(workers).map(|features| features.peak(1));
+        each.fold(0, u64::saturating_add)
+    }
+}
+
+/// Adds a file, or all modules below a directory, with their sizes in bytes.
+fn collect(input: &Path, modules: &mut Vec<(u64, PathBuf)>) -> Result<()> {
+    let cannot_read = |e| Error::io("cannot read", e).in_file(input);
+    let meta = fs::metadata(input).map_err(cannot_read)?;
+    if !meta.is_dir() {
+        modules.push((meta.len(), input.to_owned()));
+        return Ok(());
+    }
+    let entries = fs::read_dir(input).map_err(cannot_read)?;
+    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(cannot_read)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type().map_err(cannot_read)?);
+        // A link to a directory may lead back to it.
+        if kind.is_dir() || !path.is_dir() && stem(&path).is_some() {
+            collect(&path, modules)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of a module without its ending; `None` if it is none.
+fn stem(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
+}
+
+fn destination(request: &Request, path: &Path) -> Destination {
+    let Some(directory) = &request.directory else { return Destination::Input(path.to_owned()) };
+    let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Destination::File(directory.join(stem(path).unwrap_or_else(name) + ".btf"))
+}
+
+/// What became of a module.
+struct Done {
+    bytes: usize,
+    report: Option<Report>,
+}
+
+fn module(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -> Result<Done> {
+    encode(request, base, path, jobs).map_err(|e| e.in_file(path))
+}
+
+fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -> Result<Done> {
+    let destination = destination(request, path);
+    let read: Vec<&Path> = [path].into_iter().chain(request.base.as_deref()).collect();
+    let target = Target::new(&destination, &read)?;
+    signals::expect_of(path);
+    let image = Image::open(path)?;
+    let in_place = matches!(destination, Destination::Input(_));
+    if in_place && !image.is_mapped() {
+        return Err(
+            Error::input("is compressed as a whole").hint("decompress it, or have the output elsewhere: -o")
+        );
+    }
+    if let Some(base) = base
+        && has_nothing(&image, &request.options.search)
+    {
+        let empty = Writer::new(base.btf().endian()).finish(false)?;
+        if !in_place {
+            target.stage(vec![&empty])?.commit()?;
+        }
+        return Ok(Done { bytes: empty.len(), report: None });
+    }
+    let mut encoder = Encoder::new(request.options.clone()).jobs(jobs);
+    if let Some(base) = base {
+        encoder = encoder.base(base);
+    }
+    let encoded = encoder.encode(&image)?;
+    let (btf, distilled) = (encoded.btf.as_slice(), encoded.distilled_base.as_deref());
+    if in_place {
+        let rewrite = rewritten(&image, btf, distilled, request.signature)?;
+        target.stage(rewrite.pieces().collect())?.commit()?;
+    } else {
+        // Both are whole before either appears.
+        let beside = destination.beside("base").filter(|_| distilled.is_some());
+        let beside = beside.as_ref().map(|beside| Target::new(beside, &read)).transpose()?;
+        let base =
+            beside.as_ref().zip(distilled).map(|(target, base)| target.stage(vec![base])).transpose()?;
+        let staged = target.stage(vec![btf])?;
+        base.map_or(Ok(()), Staged::commit)?;
+        staged.commit()?;
+    }
+    Ok(Done { bytes: encoded.btf.len(), report: Some(encoded.report) })
+}
+
+/// The line of one module. Errors go to standard error, unless the results are JSON.
+fn tell_result(request: &Request, path: &Path, result: &Result<Done>, deaf: &AtomicBool) {
+    let name = path.display();
+    let count = |report: &Option<Report>, of: fn(&Report) -> u64| report.as_ref().map_or(0, of);
+    let types = |report: &Report| report.types_out.values().sum();
+    let functions = |report: &Report| report.functions.encoded;
+    let line = match result {
+        Ok(Done { bytes, report }) if request.json => json!({
+            "module": name.to_string(),
+            "ok": true,
+            "bytes": bytes,
+            "types": count(report, types),
+            "functions": count(report, functions),
+            "has_dwarf": report.is_some(),
+        })
+        .to_string(),
+        Err(error) if request.json => {
+            json!({ "module": name.to_string(), "ok": false, "error": error.to_string() }).to_string()
+        }
+        Ok(Done { bytes, report: Some(report) }) => format!(
+            "{}: {bytes} bytes, {} types, {} functions",
+            one_line(&name.to_string()),
+            types(report),
+            functions(report)
+        ),
+        Ok(_) => format!("{}: nothing to encode", one_line(&name.to_string())),
+        Err(error) => return complain(error),
+    };
+    if deaf.load(Ordering::Relaxed) {
+        return;
+    }
+    // Nobody reads the lines any more; the files are wanted all the same.
+    if !matches!(output::print((line + "\n").as_bytes()), Ok(true)) {
+        deaf.store(true, Ordering::Relaxed);
+    }
+}
