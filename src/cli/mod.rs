@@ -19,6 +19,7 @@ mod report;
 mod share;
 mod signals;
 mod source;
+mod why;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -83,6 +84,7 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
         Command::Check(request) => check::run(&request),
         Command::Admit(args) => admit::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Diff(request) => Ok(diff::run(&request)),
+        Command::Why(request) => why::run(&request),
         Command::Dump(request) => dump::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),
     }

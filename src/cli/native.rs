@@ -13,9 +13,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::admit::AdmitArgs;
-use super::inspect::{DiffArgs, DumpArgs};
+use super::inspect::{DiffArgs, DumpArgs, WhyArgs};
 use super::output::Destination;
-use super::{EXIT_STATUS, check, diff, dump, encode, language, modules};
+use super::{EXIT_STATUS, check, diff, dump, encode, language, modules, why};
 
 /// What was asked for.
 pub(crate) enum Command {
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Diff(diff::Request),
     /// Show BTF.
     Dump(dump::Request),
+    /// Explain what becomes of a name.
+    Why(Box<why::Request>),
     /// Write a text to standard output.
     Text(Vec<u8>),
 }
@@ -56,6 +58,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
         Sub::Check(args) => Ok(Command::Check(args.request())),
         Sub::Diff(args) => Ok(Command::Diff(args.request())),
         Sub::Dump(args) => Ok(Command::Dump(args.request())),
+        Sub::Why(args) => Ok(Command::Why(Box::new(args.request()))),
         Sub::Admit(args) => Ok(Command::Admit(args)),
         Sub::Completions { shell } => {
             let mut text = Vec::new();
@@ -185,6 +188,12 @@ enum Sub {
     /// raw is the form of bpftool btf dump; json is documented with btfgen::dump::json; c is a header for BPF
     /// programs, vmlinux.h, with the types of the base and of every FILE in one.
     Dump(DumpArgs),
+    /// Explain why a function, type or variable is in the BTF of a file, or is not
+    ///
+    /// The file is encoded as with the same options of encode, and nothing is written. What is told are the
+    /// decisions of that encode: what was kept, what was left out, for which reason (the codes of --stats), and what
+    /// each unit says about it.
+    Why(WhyArgs),
     /// Show what memory and CPUs may be used here
     Admit(AdmitArgs),
     /// Write a completion script for a shell to standard output
@@ -287,7 +296,7 @@ impl EncodeArgs {
 
 /// What is encoded, and where the parts of it are looked for.
 #[derive(Debug, Args)]
-struct OptionArgs {
+pub(super) struct OptionArgs {
     /// What to encode: names, default or none, +name and -name, with commas between them
     ///
     /// A list that begins with +name or -name changes the default set. The names are encode_force, var, float,
@@ -334,7 +343,7 @@ struct OptionArgs {
 }
 
 impl OptionArgs {
-    fn options(self, distill_base: bool) -> Options {
+    pub(super) fn options(self, distill_base: bool) -> Options {
         let mut options = Options::default();
         options.features = self.features.unwrap_or(Features::DEFAULT);
         if distill_base {
