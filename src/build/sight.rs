@@ -132,7 +132,7 @@ impl Builder<'_> {
 
     /// The name as it is asked about: as the debugging information has it, or as BTF has it; `None` if it is not.
     fn asked(&mut self, name: NameId, used: NameUse) -> Option<Vec<u8>> {
-        let Some(Watch(asked)) = self.context.watch.filter(|_| !name.is_none()) else { return None };
+        let Watch(asked) = self.context.watch.filter(|_| !name.is_none())?;
         let key = (name, used == NameUse::Text);
         if let Some(known) = self.asked.get(&key) {
             return known.clone();

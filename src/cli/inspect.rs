@@ -7,6 +7,7 @@ use btfgen::dump::COptions;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
+use super::admit::Wishes;
 use super::diff;
 use super::dump::{self, Format};
 use super::native::{OptionArgs, destination, jobs};
@@ -78,6 +79,9 @@ pub(super) struct WhyArgs {
     #[command(flatten)]
     options: OptionArgs,
 
+    #[command(flatten)]
+    wishes: Wishes,
+
     /// Answer in JSON: one object with a schema_version, within which keys are only added
     #[arg(long)]
     json: bool,
@@ -95,6 +99,7 @@ impl WhyArgs {
             base: self.base,
             options: self.options.options(false),
             jobs: self.jobs.unwrap_or_default(),
+            wishes: self.wishes,
             json: self.json,
             all: self.all,
         }

@@ -12,7 +12,8 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::admit::AdmitArgs;
+use super::admit::{AdmitArgs, Wishes};
+use super::estimate::EstimateArgs;
 use super::inspect::{DiffArgs, DumpArgs, WhyArgs};
 use super::output::Destination;
 use super::{EXIT_STATUS, check, diff, dump, encode, language, modules, why};
@@ -25,8 +26,10 @@ pub(crate) enum Command {
     Modules(Box<modules::Request>),
     /// Check files.
     Check(check::Request),
+    /// Say what an encode will take.
+    Estimate(EstimateArgs),
     /// Ask for a share of the machine, or about it.
-    Admit(AdmitArgs),
+    Admit(Box<AdmitArgs>),
     /// Compare two BTFs.
     Diff(diff::Request),
     /// Show BTF.
@@ -59,6 +62,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
         Sub::Diff(args) => Ok(Command::Diff(args.request())),
         Sub::Dump(args) => Ok(Command::Dump(args.request())),
         Sub::Why(args) => Ok(Command::Why(Box::new(args.request()))),
+        Sub::Estimate(args) => Ok(Command::Estimate(args)),
         Sub::Admit(args) => Ok(Command::Admit(args)),
         Sub::Completions { shell } => {
             let mut text = Vec::new();
@@ -178,6 +182,14 @@ enum Sub {
     /// load, target for kernels before the version given with --kernel; hygiene is what no kernel refuses
     /// but nobody should write.
     Check(CheckArgs),
+    /// Say what memory an encode of a file will take, by its headers alone
+    Estimate(EstimateArgs),
+    /// Run a command when there is room for it, or show what memory and CPUs may be used here
+    ///
+    /// Commands that are run this way, and btfgen itself, share the memory of the machine without a daemon: each
+    /// says what it needs and waits until that fits, first come, first served. One may always run. What a command
+    /// held is free when it ends, however it ends. The exit status is that of the command.
+    Admit(Box<AdmitArgs>),
     /// Compare two BTFs as graphs: ids and order do not matter
     ///
     /// Each cause is reported once, by category; how many types differ only because they contain it is counted
@@ -194,8 +206,6 @@ enum Sub {
     /// decisions of that encode: what was kept, what was left out, for which reason (the codes of --stats), and what
     /// each unit says about it.
     Why(WhyArgs),
-    /// Show what memory and CPUs may be used here
-    Admit(AdmitArgs),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell
@@ -256,6 +266,9 @@ struct EncodeArgs {
     #[command(flatten)]
     options: OptionArgs,
 
+    #[command(flatten)]
+    wishes: Wishes,
+
     /// Write what was done as JSON; - for standard output
     ///
     /// One object with a schema_version, within which keys are only added: phases with their times, types by
@@ -287,6 +300,7 @@ impl EncodeArgs {
             base: self.base,
             options,
             jobs: self.jobs.unwrap_or_default(),
+            wishes: self.wishes,
             stats: self.stats,
             verbose: self.verbose,
             progress: !self.quiet,
@@ -396,6 +410,9 @@ struct ModulesArgs {
     #[command(flatten)]
     options: OptionArgs,
 
+    #[command(flatten)]
+    wishes: Wishes,
+
     /// Write the results as JSON, one object in a line: module, ok, and bytes, types, functions or error
     #[arg(long)]
     json: bool,
@@ -414,6 +431,7 @@ impl ModulesArgs {
             signature: if self.force { Signature::Drop } else { Signature::Refuse },
             options: self.options.options(self.distill_base),
             jobs: self.jobs.unwrap_or_default(),
+            wishes: self.wishes,
             json: self.json,
             progress: !self.quiet,
         }

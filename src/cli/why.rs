@@ -32,6 +32,7 @@ use btfgen::why::{Answer, Copy, Definition, Function, Place, Type, Variable, Ver
 use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Result};
 use serde_json::{Value, json};
 
+use super::admit::Wishes;
 use super::share::Share;
 use super::source::BaseFile;
 use super::{one_line, output, signals};
@@ -55,6 +56,8 @@ pub(crate) struct Request {
     pub(crate) options: Options,
     /// On how many workers.
     pub(crate) jobs: Jobs,
+    /// How to share the machine.
+    pub(crate) wishes: Wishes,
     /// The answer is JSON.
     pub(crate) json: bool,
     /// All places are shown.
@@ -72,8 +75,11 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let base = btf.as_ref().map(Base::new);
     signals::expect_of(&request.input);
     let image = Image::open(&request.input)?;
-    let mut share = Share::take(request.jobs, &image)?;
-    let mut encoder = Encoder::new(request.options.clone()).jobs(share.jobs());
+    let base_bytes = btf.as_ref().map_or(0, |btf| btf.data().len() as u64);
+    let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
+    let progress = |_, _| share.observe();
+    let mut encoder =
+        Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs())).progress(&progress);
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }

@@ -63,7 +63,7 @@ fn tell(
     let root = cursor.next_dfs().ok()??.clone();
     let strings = Strings { sections, format: header.format(), base: strings_base(&root, &header) };
     let name = root.attr_value(dw::DW_AT_name);
-    source.unit = name.clone().and_then(|name| strings.text(name)).unwrap_or_default();
+    source.unit = name.and_then(|name| strings.text(name)).unwrap_or_default();
 
     let entry = |offset| header.entry(&abbreviations, UnitOffset(offset)).ok();
     let (file, line) = written_at(entry(offset as usize)?, entry)?;
