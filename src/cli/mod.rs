@@ -20,6 +20,7 @@ mod report;
 mod share;
 mod signals;
 mod source;
+mod tree;
 mod why;
 
 use std::ffi::OsString;

@@ -8,8 +8,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use btfgen::admission::forecast::Features;
 use btfgen::btf::Writer;
@@ -23,7 +21,7 @@ use super::encode::{Bar, has_nothing, rewritten};
 use super::output::{self, Destination, Staged, Target};
 use super::share::{self, Share, Work};
 use super::source::BaseFile;
-use super::{complain, one_line, signals, tell};
+use super::{complain, one_line, signals, tell, tree};
 
 /// An encode of many files.
 #[derive(Debug)]
@@ -48,9 +46,6 @@ pub(crate) struct Request {
     pub(crate) progress: bool,
 }
 
-/// What a module is called by.
-const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
-
 /// Carries it out. The exit status is 1 if a file failed.
 ///
 /// # Errors
@@ -59,12 +54,10 @@ const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
 pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let mut modules = Vec::new();
     for input in &request.inputs {
-        collect(input, &mut modules)?;
+        tree::collect(input, &mut modules)?;
     }
     if modules.is_empty() {
-        return Err(
-            Error::input("there is no module").hint("their names end in .ko, .ko.xz, .ko.gz or .ko.zst")
-        );
+        return Err(tree::no_module());
     }
     let mut outputs: HashMap<PathBuf, &Path> = HashMap::new();
     for (_, path) in &modules {
@@ -96,31 +89,21 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.
     let each = Jobs::exactly(share.jobs().get() / workers);
-    let (next, failed, deaf) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-    let bar = Mutex::new(Bar::new(request.progress, "modules"));
-    let work = || {
-        while let Some((_, path)) = modules.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = module(request, base.as_ref(), path, each);
-            share.observe();
-            let Ok(bar) = bar.lock() else { return };
-            bar.show(next.load(Ordering::Relaxed).min(modules.len()), modules.len());
-            bar.suspend(|| tell_result(request, path, &result, &deaf));
-            if result.is_err() {
-                failed.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+    let (mut done, mut failed, mut deaf) = (0, 0, false);
+    let bar = Bar::new(request.progress, "modules");
+    let work = |(_, path): &(u64, PathBuf)| {
+        let result = module(request, base.as_ref(), path, each);
+        share.observe();
+        result
     };
-    std::thread::scope(|scope| {
-        for _ in 1..workers {
-            scope.spawn(work);
-        }
-        work();
+    tree::each(&modules, workers, work, |_, (_, path), result| {
+        done += 1;
+        bar.show(done, modules.len());
+        bar.suspend(|| tell_result(request, path, &result, &mut deaf));
+        failed += usize::from(result.is_err());
     });
     share.give_back();
-    if let Ok(bar) = bar.lock() {
-        bar.clear();
-    }
-    let failed = failed.into_inner();
+    bar.clear();
     if failed > 0 {
         tell(&format!("btfgen: {failed} of {} modules failed\n", modules.len()));
     }
@@ -160,37 +143,10 @@ impl Largest {
     }
 }
 
-/// Adds a file, or all modules below a directory, with their sizes in bytes.
-fn collect(input: &Path, modules: &mut Vec<(u64, PathBuf)>) -> Result<()> {
-    let cannot_read = |e| Error::io("cannot read", e).in_file(input);
-    let meta = fs::metadata(input).map_err(cannot_read)?;
-    if !meta.is_dir() {
-        modules.push((meta.len(), input.to_owned()));
-        return Ok(());
-    }
-    let entries = fs::read_dir(input).map_err(cannot_read)?;
-    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(cannot_read)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, kind) = (entry.path(), entry.file_type().map_err(cannot_read)?);
-        // A link to a directory may lead back to it.
-        if kind.is_dir() || !path.is_dir() && stem(&path).is_some() {
-            collect(&path, modules)?;
-        }
-    }
-    Ok(())
-}
-
-/// The name of a module without its ending; `None` if it is none.
-fn stem(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_string_lossy();
-    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
-}
-
 fn destination(request: &Request, path: &Path) -> Destination {
     let Some(directory) = &request.directory else { return Destination::Input(path.to_owned()) };
     let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Destination::File(directory.join(stem(path).unwrap_or_else(name) + ".btf"))
+    Destination::File(directory.join(tree::stem(path).unwrap_or_else(name) + ".btf"))
 }
 
 /// What became of a module.
@@ -247,7 +203,7 @@ fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -
 }
 
 /// The line of one module. Errors go to standard error, unless the results are JSON.
-fn tell_result(request: &Request, path: &Path, result: &Result<Done>, deaf: &AtomicBool) {
+fn tell_result(request: &Request, path: &Path, result: &Result<Done>, deaf: &mut bool) {
     let name = path.display();
     let count = |report: &Option<Report>, of: fn(&Report) -> u64| report.as_ref().map_or(0, of);
     let types = |report: &Report| report.types_out.values().sum();
@@ -274,11 +230,11 @@ fn tell_result(request: &Request, path: &Path, result: &Result<Done>, deaf: &Ato
         Ok(_) => format!("{}: nothing to encode", one_line(&name.to_string())),
         Err(error) => return complain(error),
     };
-    if deaf.load(Ordering::Relaxed) {
+    if *deaf {
         return;
     }
     // Nobody reads the lines any more; the files are wanted all the same.
     if !matches!(output::print((line + "\n").as_bytes()), Ok(true)) {
-        deaf.store(true, Ordering::Relaxed);
+        *deaf = true;
     }
 }

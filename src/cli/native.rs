@@ -115,8 +115,13 @@ fn definition() -> clap::Command {
         more.push_str(&format!("  {code:2}  {what}\n"));
     }
     let brief = format!("Example: {}\n", EXAMPLES[0].0);
-    // What stands without a command is an encode.
-    EncodeArgs::augment_args(Cli::command()).after_help(brief).after_long_help(more)
+    let cli = Cli::command();
+    let about = cli.get_about().cloned().unwrap_or_default();
+    let long_about = cli.get_long_about().cloned().unwrap_or_default();
+    // What stands without a command is an encode. What its groups of options say of themselves is not about the
+    // program.
+    let cli = EncodeArgs::augment_args(cli).about(about).long_about(long_about);
+    cli.after_help(brief).after_long_help(more)
 }
 
 /// The manual page of the program or of one of its commands.
@@ -450,8 +455,11 @@ struct Languages(Vec<u16>);
 
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// Raw BTF, or ELF files with a section .BTF
-    #[arg(required = true, value_name = "FILE")]
+    /// Raw BTF, or ELF files with a section .BTF; or directories: all .ko, .ko.xz, .ko.gz and .ko.zst below them
+    ///
+    /// Of modules in directories only the first violation of each is shown, and how many have none; those without BTF
+    /// are no violation, unless all are.
+    #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 
     /// What the files are split from: raw BTF or an ELF file, such as the vmlinux of modules
@@ -464,9 +472,19 @@ struct CheckArgs {
     #[arg(long, value_name = "LIST", value_parser = levels)]
     level: Option<Levels>,
 
-    /// The oldest kernel that shall load it, for the level target; the default is 6.15
+    /// The oldest kernel that shall load it, such as 5.15, 6.1, 6.6 or 6.12, or latest; the default is 6.15
+    ///
+    /// For the level target: the kinds, flags, names and sections that the kernel knows.
     #[arg(long, value_name = "X.Y", value_parser = kernel)]
     kernel: Option<KernelVersion>,
+
+    /// Demand that every member of every set of kfuncs in this ELF file, such as vmlinux, is tagged in the only FILE
+    #[arg(long, value_name = "VMLINUX")]
+    kfuncs: Option<PathBuf>,
+
+    /// Number of threads; the default is the CPUs that affinity and cgroup allow
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<Jobs>,
 
     /// Demand the order that kernels from 7.0 expect of vmlinux: types without a name, then by name
     #[arg(long)]
@@ -489,7 +507,14 @@ impl CheckArgs {
             options.sorted_names = true;
             options.levels = options.levels.with(btfgen::btf::Level::Hygiene);
         }
-        check::Request { files: self.files, base: self.base, options, verbose: self.verbose }
+        check::Request {
+            files: self.files,
+            base: self.base,
+            kfuncs: self.kfuncs,
+            options,
+            jobs: self.jobs.unwrap_or_default(),
+            verbose: self.verbose,
+        }
     }
 }
 
@@ -550,13 +575,16 @@ fn levels(list: &str) -> Result<Levels, String> {
 }
 
 fn kernel(text: &str) -> Result<KernelVersion, String> {
+    if text == "latest" {
+        return Ok(KernelVersion::LATEST);
+    }
     // 6.1.0-18-amd64 is what `uname -r` prints: what follows the minor number is of no interest.
     let mut parts = text.splitn(3, '.');
     let major = parts.next().and_then(|part| part.parse().ok());
     let minor = parts.next().map(|part| part.split('-').next().unwrap_or(part)).and_then(|p| p.parse().ok());
     match (major, minor) {
         (Some(major), Some(minor)) => Ok(KernelVersion::new(major, minor)),
-        _ => Err("not a version such as 6.12".to_owned()),
+        _ => Err("not a version such as 6.12, nor latest".to_owned()),
     }
 }
 
@@ -630,6 +658,7 @@ mod tests {
         assert_eq!(kernel("6.12"), Ok(KernelVersion::new(6, 12)));
         assert_eq!(kernel("6.1.0-18-amd64"), Ok(KernelVersion::new(6, 1)));
         assert_eq!(kernel("7.0-rc3"), Ok(KernelVersion::new(7, 0)));
+        assert!(kernel("latest") > kernel("99.9"));
         for wrong in ["", "6", "6.", "six.one", "-6.1"] {
             assert!(kernel(wrong).is_err(), "{wrong:?}");
         }
