@@ -191,7 +191,7 @@ fn who_may_use_which_library() {
     let rules = [
         ("object::", vec!["elf", "encode", "files"]),
         ("memmap2::", vec!["elf", "cli"]),
-        ("rayon::", vec!["pool", "encode", "merge"]),
+        ("rayon::", vec!["pool", "encode", "merge", "cli"]),
         ("clap::", vec!["cli", "main"]),
         ("indicatif::", vec!["cli", "main"]),
         ("serde_json::", vec!["cli", "main", "dump"]),

@@ -65,9 +65,10 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
     let base = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let mut results: Vec<Option<Result<Checked>>> = files.iter().map(|_| None).collect();
+    let pools = tree::pools(request.jobs.count().min(files.len()), 1)?;
     tree::each(
         &files,
-        request.jobs.count(),
+        &pools,
         |file| check(file, base.as_ref(), &kfuncs, request).map_err(|e| e.in_file(&file.path)),
         |number, _, result| {
             if let Some(place) = results.get_mut(number) {

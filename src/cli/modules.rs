@@ -96,7 +96,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         share.observe();
         result
     };
-    tree::each(&modules, workers, work, |_, (_, path), result| {
+    let pools = tree::pools(workers, each.count())?;
+    tree::each(&modules, &pools, work, |_, (_, path), result| {
         done += 1;
         bar.show(done, modules.len());
         bar.suspend(|| tell_result(request, path, &result, &mut deaf));

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use btfgen::{Error, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// What a module is called by.
 const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
@@ -45,11 +46,21 @@ pub(crate) fn stem(path: &Path) -> Option<String> {
     ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
 }
 
-/// Does `work` for each of `items` on so many threads, and tells each result as soon as there is one: the
+/// Threads for [`each`]: so many pools of so many. Between pools, none takes up the work of another item.
+///
+/// # Errors
+/// The system gives none.
+pub(crate) fn pools(count: usize, threads: usize) -> Result<Vec<ThreadPool>> {
+    let pool = |_| ThreadPoolBuilder::new().num_threads(threads).build();
+    let pools = (0..count).map(pool).collect::<Result<Vec<_>, _>>();
+    pools.map_err(|e| Error::io("cannot start workers", std::io::Error::other(e)))
+}
+
+/// Does `work` for each of `items`, one after the other in each pool, and tells each result as soon as there is one: the
 /// number of the item, the item and what came of it, never two at a time.
 pub(crate) fn each<T: Sync, R>(
     items: &[T],
-    workers: usize,
+    pools: &[ThreadPool],
     work: impl Fn(&T) -> R + Sync,
     tell: impl FnMut(usize, &T, R) + Send,
 ) {
@@ -64,9 +75,8 @@ pub(crate) fn each<T: Sync, R>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..workers.min(items.len()) {
-            scope.spawn(run);
+        for pool in pools {
+            scope.spawn(|| pool.install(run));
         }
-        run();
     });
 }
