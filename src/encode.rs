@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::btf::{self, Btf, CheckOptions, Distilled, Kind, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings, Watch};
-use crate::dwarf::{Place, Program, Source, UnitHeader};
+use crate::dwarf::{Place, Program, Source, Sources, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
 use crate::files::{DebugSections, Files, Parts};
 use crate::merge::base::Base;
@@ -211,6 +211,7 @@ impl<'p> Encoder<'p> {
         count_types(&mut report, &tables, &resolution, written.shared.as_ref());
         let why = inquiry.map(|inquiry| {
             let lines = files.debug().debug_section(b".debug_line").ok();
+            let sources = Sources::new(program, lines.as_deref());
             inquiry.answer(&why::Outcome {
                 tables: &tables,
                 resolution: &resolution,
@@ -218,7 +219,7 @@ impl<'p> Encoder<'p> {
                 symtab: &symbols.functions,
                 sections: &data_sections,
                 id: &written.ids(),
-                place: &|site| place(program, site, lines.as_deref()),
+                place: &|site| place(&sources, site),
             })
         });
         let (mut btf, mut distilled_base) = (written.btf, None);
@@ -306,9 +307,9 @@ impl Written<'_> {
 }
 
 /// Where a DIE lies, for people.
-fn place(program: &Program<'_>, site: Site, lines: Option<&[u8]>) -> why::Place {
+fn place(sources: &Sources<'_>, site: Site) -> why::Place {
     let Source { unit, unit_offset, die_offset, file, line } =
-        program.source(Place { unit: site.unit, offset: site.offset }, lines);
+        sources.of(Place { unit: site.unit, offset: site.offset });
     why::Place { unit, unit_offset, die_offset, file, line }
 }
 

@@ -24,9 +24,9 @@ pub use registers::Machine;
 pub use sight::Watch;
 pub use warning::{Warning, Warnings};
 
-use crate::dwarf::{Layouts, NameId, Program, Unit, UnitHeader};
 use std::collections::HashMap;
 
+use crate::dwarf::{Layouts, NameId, Program, Unit, UnitHeader};
 use crate::options::Options;
 use crate::table::{Anchor, First, FuncId, KeyMap, Tables, Variant};
 use crate::{Error, Result};

@@ -25,6 +25,6 @@ pub use layout::{GNU_ANNOTATION_AT, Has, Layout, Layouts, NameForm, RefForm, Slo
 pub use location::{Location, first_address, first_in_ranges, location_entries};
 pub use name::NameId;
 pub use program::{NO_FILE, Place, Program, Sections};
-pub use source::Source;
+pub use source::{Source, Sources};
 pub use unit::{Unit, UnitHeader, UnitKind};
 pub use walk::{Visitor, walk, walk_tree, with_die};

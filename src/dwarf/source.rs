@@ -2,13 +2,18 @@
 //!
 //! This is far from the hot loop, so that gimli reads it, and what is damaged or missing is merely not told.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use gimli::constants as dw;
 use gimli::{
-    AttributeValue, DebugAbbrev, DebugInfo, DebugInfoOffset, DebugLine, DebugLineStr, DebugStr,
-    DebugStrOffsets, DebugStrOffsetsBase, DebuggingInformationEntry, EndianSlice, RunTimeEndian, UnitOffset,
+    Abbreviations, AttributeValue, DebugAbbrev, DebugInfo, DebugInfoOffset, DebugLine, DebugLineStr,
+    DebugStr, DebugStrOffsets, DebugStrOffsetsBase, DebuggingInformationEntry, EndianSlice,
+    IncompleteLineProgram, RunTimeEndian, UnitOffset,
 };
 
 use super::program::{Place, Program, Sections};
+use super::unit::UnitHeader;
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 type Entry<'a> = DebuggingInformationEntry<Slice<'a>>;
@@ -31,61 +36,84 @@ pub struct Source {
     pub line: Option<u64>,
 }
 
-impl Program<'_> {
-    /// Says where the DIE at `place` comes from. `lines` is the section `.debug_line` of the first file; without it
-    /// no file can be told.
-    pub fn source(&self, place: Place, lines: Option<&[u8]>) -> Source {
-        let Some(header) = self.units().get(place.unit as usize) else { return Source::default() };
+/// Tells where DIEs come from. What several units share is read once for those in a row.
+pub struct Sources<'p> {
+    program: &'p Program<'p>,
+    lines: Option<&'p [u8]>,
+    abbreviations: RefCell<Option<(u32, u64, Rc<Abbreviations>)>>,
+    line_program: RefCell<Option<(u32, usize, Rc<IncompleteLineProgram<Slice<'p>>>)>>,
+}
+
+impl<'p> Sources<'p> {
+    /// Those of `program`. `lines` is the section `.debug_line` of its first file; without it no file can be told.
+    pub fn new(program: &'p Program<'p>, lines: Option<&'p [u8]>) -> Self {
+        Sources { program, lines, abbreviations: RefCell::new(None), line_program: RefCell::new(None) }
+    }
+
+    /// Says where the DIE at `place` comes from.
+    pub fn of(&self, place: Place) -> Source {
+        let Some(header) = self.program.units().get(place.unit as usize) else { return Source::default() };
         let die_offset = header.offset + u64::from(place.offset);
         let mut source = Source { unit_offset: header.offset, die_offset, ..Source::default() };
-        let sections = self.sections(header);
+        let sections = self.program.sections(header);
         if !sections.is_types {
-            let lines = lines.filter(|_| header.file == 0);
             // What cannot be told is left out.
-            let _ = tell(sections, header.offset, place.offset, lines, &mut source);
+            let _ = self.tell(sections, header, place.offset, &mut source);
         }
         source
     }
-}
 
-fn tell(
-    sections: &Sections<'_>,
-    unit_offset: u64,
-    offset: u32,
-    lines: Option<&[u8]>,
-    source: &mut Source,
-) -> Option<()> {
-    let slice = |bytes| EndianSlice::new(bytes, sections.endian);
-    let info = DebugInfo::from(slice(sections.info));
-    let header = info.header_from_offset(DebugInfoOffset(usize::try_from(unit_offset).ok()?)).ok()?;
-    let abbreviations = header.abbreviations(&DebugAbbrev::from(slice(sections.abbrev))).ok()?;
-    let mut cursor = header.entries(&abbreviations);
-    let root = cursor.next_dfs().ok()??.clone();
-    let strings = Strings { sections, format: header.format(), base: strings_base(&root, &header) };
-    let name = root.attr_value(dw::DW_AT_name);
-    source.unit = name.and_then(|name| strings.text(name)).unwrap_or_default();
+    fn tell(
+        &self,
+        sections: &Sections<'p>,
+        unit: &UnitHeader,
+        offset: u32,
+        source: &mut Source,
+    ) -> Option<()> {
+        let slice = |bytes| EndianSlice::new(bytes, sections.endian);
+        let info = DebugInfo::from(slice(sections.info));
+        let header = info.header_from_offset(DebugInfoOffset(usize::try_from(unit.offset).ok()?)).ok()?;
+        let known = self.abbreviations.take().filter(|k| (k.0, k.1) == (unit.file, unit.abbrev_offset));
+        let abbreviations = match known {
+            Some((.., known)) => known,
+            None => Rc::new(header.abbreviations(&DebugAbbrev::from(slice(sections.abbrev))).ok()?),
+        };
+        self.abbreviations.replace(Some((unit.file, unit.abbrev_offset, abbreviations.clone())));
+        let mut cursor = header.entries(&abbreviations);
+        let root = cursor.next_dfs().ok()??.clone();
+        let strings = Strings { sections, format: header.format(), base: strings_base(&root, &header) };
+        let name = root.attr_value(dw::DW_AT_name);
+        source.unit = name.and_then(|name| strings.text(name)).unwrap_or_default();
 
-    let entry = |offset| header.entry(&abbreviations, UnitOffset(offset)).ok();
-    let (file, line) = written_at(entry(offset as usize)?, entry)?;
-    source.line = line;
-    let AttributeValue::DebugLineRef(program) = root.attr_value(dw::DW_AT_stmt_list)? else { return None };
-    let plain = |value| match value {
-        AttributeValue::String(text) => Some(text),
-        value => strings.bytes(value).map(slice),
-    };
-    let directory = root.attr_value(dw::DW_AT_comp_dir).and_then(plain);
-    let lines = DebugLine::from(slice(lines?));
-    let program = lines.program(program, header.address_size(), directory, name.and_then(plain)).ok()?;
-    let header = program.header();
-    let file = header.file(file)?;
-    let path = strings.text(file.path_name())?;
-    // Directory 0 is where the compiler ran, and says nothing about the source.
-    let directory = if file.directory_index() == 0 { None } else { file.directory(header) };
-    source.file = Some(match directory.and_then(|directory| strings.text(directory)) {
-        Some(directory) if !path.starts_with('/') => format!("{directory}/{path}"),
-        _ => path,
-    });
-    Some(())
+        let entry = |offset| header.entry(&abbreviations, UnitOffset(offset)).ok();
+        let (file, line) = written_at(entry(offset as usize)?, entry)?;
+        source.line = line;
+        let AttributeValue::DebugLineRef(at) = root.attr_value(dw::DW_AT_stmt_list)? else { return None };
+        let lines = self.lines.filter(|_| unit.file == 0)?;
+        let known = self.line_program.take().filter(|k| (k.0, k.1) == (unit.file, at.0));
+        let program = match known {
+            Some((.., known)) => known,
+            None => {
+                let program = DebugLine::from(slice(lines)).program(at, header.address_size(), None, None);
+                Rc::new(program.ok()?)
+            }
+        };
+        self.line_program.replace(Some((unit.file, at.0, program.clone())));
+        let header = program.header();
+        let Some(file) = header.file(file) else {
+            // Number 0 of DWARF up to 4 is the unit's own source.
+            source.file = Some(source.unit.clone()).filter(|name| file == 0 && !name.is_empty());
+            return None;
+        };
+        let path = strings.text(file.path_name())?;
+        // Directory 0 is where the compiler ran, and says nothing about the source.
+        let directory = if file.directory_index() == 0 { None } else { file.directory(header) };
+        source.file = Some(match directory.and_then(|directory| strings.text(directory)) {
+            Some(directory) if !path.starts_with('/') => format!("{directory}/{path}"),
+            _ => path,
+        });
+        Some(())
+    }
 }
 
 /// The file, by its number, and the line that a DIE, or the one that it completes, says it was written at.

@@ -24,7 +24,7 @@ use crate::table::{
 /// The decisions of an encode about functions and variables.
 pub(crate) struct Inquiry {
     /// What was found of each state of the functions that are asked about, by group of symbols.
-    findings: HashMap<u32, Vec<Finding>>,
+    findings: HashMap<u32, KeyMap<Finding>>,
     /// By group of symbols.
     functions: HashMap<u32, functions::Verdict>,
     variables: HashMap<First, Result<EntryId, SkipVariable>>,
@@ -55,8 +55,11 @@ impl Inquiry {
     ) -> Inquiry {
         let sighted = states(tables).into_values().map(|state| tables.strings.get(state.name));
         let asked: BTreeSet<&[u8]> = sighted.collect();
+        let findings = functions::examine(tables, resolution, symtab, features, |name| asked.contains(name));
+        let by_state =
+            |found: Vec<Finding>| found.into_iter().map(|finding| (finding.state, finding)).collect();
         Inquiry {
-            findings: functions::examine(tables, resolution, symtab, features, |name| asked.contains(name)),
+            findings: findings.into_iter().map(|(group, found)| (group, by_state(found))).collect(),
             functions: functions.verdicts.iter().map(|verdict| (verdict.group, *verdict)).collect(),
             variables: variables.verdicts.iter().map(|verdict| (verdict.first, verdict.outcome)).collect(),
         }
@@ -201,11 +204,11 @@ impl Teller<'_, '_> {
     fn copy(
         &mut self,
         name: &[u8],
-        findings: Option<&Vec<Finding>>,
+        findings: Option<&KeyMap<Finding>>,
         (key, role, sites): &(Option<Key>, Role, Vec<Site>),
     ) -> Copy {
         let state = key.and_then(|key| self.states.get(&key)).copied();
-        let finding = findings.and_then(|findings| findings.iter().find(|f| Some(f.state) == *key));
+        let finding = findings.zip(*key).and_then(|(findings, key)| findings.get(&key));
         let flags = [
             (FuncFlags::OPTIMIZED, "optimized-parameters"),
             (FuncFlags::UNEXPECTED_REGISTER, "unexpected-register"),
@@ -236,6 +239,7 @@ impl Teller<'_, '_> {
 
     fn variables(&mut self, sightings: &[&Sighting]) -> Vec<Variable> {
         let mut found: Vec<Variable> = Vec::new();
+        let mut known: HashMap<(Verdict, Option<u64>), usize> = HashMap::new();
         for sighting in sightings {
             let Sighted::Variable { first, address, unwanted } = sighting.what else { continue };
             let section = address.and_then(|address| variables::section_at(self.outcome.sections, address));
@@ -254,7 +258,8 @@ impl Teller<'_, '_> {
                 (None, None) => (Verdict { reason: Unwanted::OtherSection.code(), id: None }, None),
             };
             let place = self.place(sighting.site);
-            match found.iter_mut().find(|known| (known.verdict, known.address) == (verdict, address)) {
+            let i = *known.entry((verdict, address)).or_insert(found.len());
+            match found.get_mut(i) {
                 Some(known) => known.places.push(place),
                 None => found.push(Variable {
                     verdict,

@@ -38,7 +38,7 @@ pub struct Answer {
 }
 
 /// What became of something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Verdict {
     /// `kept`, or why not: see [`sentence`].
     pub reason: &'static str,

@@ -114,7 +114,10 @@ impl Lower<'_> {
     pub(super) fn variable(&mut self, die: &Die<'_, '_>) -> Result<()> {
         let is_local = self.scope() != ScopeKind::Root;
         if is_local || self.variables.is_empty() {
-            return if self.is_watching { self.unwanted_variable(die, is_local) } else { Ok(()) };
+            if self.is_watching {
+                self.unwanted_variable(die, is_local);
+            }
+            return Ok(());
         }
         let has = die.layout.has;
         if has.any(Has::ARTIFICIAL) && die.flag(dw::DW_AT_artificial)? {
@@ -155,12 +158,13 @@ impl Lower<'_> {
     }
 
     /// A variable that is seen only because names are asked about: nothing may be taken in because of it, so its
-    /// type is not looked at, nor any other unit.
+    /// type is not looked at, nor any other unit, and what is damaged is passed over.
     #[cold]
-    fn unwanted_variable(&mut self, die: &Die<'_, '_>, is_local: bool) -> Result<()> {
+    fn unwanted_variable(&mut self, die: &Die<'_, '_>, is_local: bool) {
+        let Ok(name) = die.name() else { return };
         let mut variable = Variable {
             offset: die.offset,
-            name: die.name()?,
+            name,
             target: None,
             specification: Link::VOID,
             address: None,
@@ -169,7 +173,7 @@ impl Lower<'_> {
             is_local,
             tags: Vec::new(),
         };
-        die.each_attribute(|at, value| match at {
+        let read = die.each_attribute(|at, value| match at {
             dw::DW_AT_location => variable.anywhere = first_address(die.unit, value),
             dw::DW_AT_specification | dw::DW_AT_abstract_origin => {
                 if let Ok(Target::Unit(offset)) = die.target(value) {
@@ -177,9 +181,10 @@ impl Lower<'_> {
                 }
             }
             _ => {}
-        })?;
-        self.graph.variables.push(variable);
-        Ok(())
+        });
+        if read.is_ok() {
+            self.graph.variables.push(variable);
+        }
     }
 
     /// A tag of clang, which is a child of what it tags, or one of gcc, which stands by itself.
