@@ -7,8 +7,8 @@ use object::elf as spec;
 use rayon::prelude::*;
 
 use crate::btf::{self, Btf, CheckOptions, Distilled, Kind, Level, Levels};
-use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
-use crate::dwarf::{Program, UnitHeader};
+use crate::build::{Builder, Built, Context, Machine, Warning, Warnings, Watch};
+use crate::dwarf::{Place, Program, Source, Sources, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
 use crate::files::{DebugSections, Files, Parts};
 use crate::merge::base::Base;
@@ -22,7 +22,8 @@ use crate::options::{Features, Jobs, Options};
 use crate::pool::{self, Workers};
 use crate::report::{Outcome, Report};
 use crate::symtab::Symtab;
-use crate::table::{Meanings, Refined, Skeleton, Tables};
+use crate::table::{EntryId, Meanings, Refined, Site, Skeleton, Tables};
+use crate::why::{self, Inquiry, Why};
 use crate::{Error, Result};
 
 /// An encode: what it shall do, on how many workers.
@@ -91,12 +92,25 @@ impl<'p> Encoder<'p> {
     /// The image has no DWARF or damaged DWARF, or there is more than BTF can hold. The error names the
     /// file, and the unit and DIE where there is one.
     pub fn encode(&self, image: &Image) -> Result<Output> {
+        self.start(image, None).map(|(output, _)| output)
+    }
+
+    /// Encodes as [`encode`](Self::encode) does, and says of each name that `asked` accepts why it is in the output
+    /// or not. It takes about as long. Ids are those before a base is distilled.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn explain(&self, image: &Image, asked: &(dyn Fn(&[u8]) -> bool + Sync)) -> Result<(Output, Why)> {
+        self.start(image, Some(Watch(asked)))
+    }
+
+    fn start(&self, image: &Image, watch: Option<Watch<'_>>) -> Result<(Output, Why)> {
         let jobs = self.jobs.count();
-        let run = || self.run(image, jobs).map_err(|e| e.in_file(image.path()));
+        let run = || self.run(image, jobs, watch).map_err(|e| e.in_file(image.path()));
         if Workers::are_here(jobs) { run() } else { Workers::new(self.jobs)?.run(run) }
     }
 
-    fn run(&self, image: &Image, jobs: usize) -> Result<Output> {
+    fn run(&self, image: &Image, jobs: usize, watch: Option<Watch<'_>>) -> Result<(Output, Why)> {
         let mut report = Report { jobs, ..Report::default() };
         match self.base {
             Some(base) => fits(base.btf(), image)?,
@@ -117,7 +131,7 @@ impl<'p> Encoder<'p> {
         let data_sections = variable_sections(image, self.options.features);
         let wanted = data_sections.iter().filter(|s| s.wanted);
         let wanted: Vec<_> = wanted.map(|s| s.address..s.address.saturating_add(s.size)).collect();
-        let context = Context { program, options: &self.options, machine, variables: &wanted };
+        let context = Context { program, options: &self.options, machine, variables: &wanted, watch };
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
@@ -156,7 +170,7 @@ impl<'p> Encoder<'p> {
         })?;
 
         // The choice: from here on the table holds all that is written, and no reference is by name.
-        let mut resolution = report.phase("choose", false, |report| {
+        let (mut resolution, inquiry) = report.phase("choose", false, |report| {
             let mut resolution = Resolution::new(&tables, &variants);
             let features = self.options.features;
             let chosen = functions::choose(
@@ -166,25 +180,19 @@ impl<'p> Encoder<'p> {
                 &symbols.kfuncs,
                 features,
             );
-            report.functions = Outcome {
-                found: chosen.found,
-                encoded: chosen.encoded,
-                skipped: chosen.skipped.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
-            };
-            report.kfuncs = Outcome {
-                found: symbols.kfuncs.len() as u64,
-                encoded: chosen.kfuncs_tagged,
-                skipped: chosen.kfuncs_kept.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
-            };
-            let chosen = variables::choose(&mut tables, &symbols.functions, &data_sections);
-            report.variables = Outcome {
-                found: chosen.found,
-                encoded: chosen.encoded,
-                skipped: chosen.skipped.iter().map(|(skip, n)| (skip.code(), *n)).collect(),
-            };
+            let (found, encoded, skipped) = chosen.functions();
+            report.functions = Outcome { found, encoded, skipped };
+            let (encoded, skipped) = chosen.kfuncs();
+            report.kfuncs = Outcome { found: symbols.kfuncs.len() as u64, encoded, skipped };
+            let variables = variables::choose(&mut tables, &symbols.functions, &data_sections);
+            let (encoded, skipped) = variables.counts();
+            report.variables = Outcome { found: variables.found, encoded, skipped };
+            let inquiry = watch.map(|_| {
+                Inquiry::new(&tables, &resolution, &symbols.functions, features, &chosen, &variables)
+            });
             resolution.find_index(&mut tables);
             report.split_names.clone_from(&resolution.split_names);
-            resolution
+            (resolution, inquiry)
         });
         for warning in Warning::ALL {
             report.warnings.insert(warning.code(), warnings.get(warning));
@@ -197,6 +205,19 @@ impl<'p> Encoder<'p> {
             written = self.write(image, &tables, &resolution, &mut report)?;
         }
         count_types(&mut report, &tables, &resolution, written.shared.as_ref());
+        let why = inquiry.map(|inquiry| {
+            let lines = files.debug().debug_section(b".debug_line").ok();
+            let sources = Sources::new(program, lines.as_deref());
+            inquiry.answer(&why::Outcome {
+                tables: &tables,
+                resolution: &resolution,
+                variants: &variants,
+                symtab: &symbols.functions,
+                sections: &data_sections,
+                id: &written.ids(),
+                place: &|site| place(&sources, site),
+            })
+        });
         let (mut btf, mut distilled_base) = (written.btf, None);
         if self.options.features.contains(Features::DISTILLED_BASE)
             && let Some(base) = self.base
@@ -206,7 +227,7 @@ impl<'p> Encoder<'p> {
         }
         report.output_bytes = btf.len() as u64;
         report.distilled_bytes = distilled_base.as_ref().map_or(0, |base| base.len() as u64);
-        Ok(Output { btf, distilled_base, report })
+        Ok((Output { btf, distilled_base, report }, why.unwrap_or_default()))
     }
 
     /// The last stages: from here on there are only bytes, in an order that content decides, which every
@@ -237,7 +258,8 @@ impl<'p> Encoder<'p> {
         let btf = report.phase("write", false, write)?;
         let base = self.base.map(Base::btf);
         report.phase("check", true, |report| check(&btf, base, report))?;
-        Ok(Written { btf, shared })
+        let first = base.map_or(1, Btf::len);
+        Ok(Written { btf, shared, first, order })
     }
 
     fn walk<'a>(&self, image: &Image, context: Context<'a>, report: &mut Report) -> Result<Vec<Built<'a>>> {
@@ -263,6 +285,28 @@ impl<'p> Encoder<'p> {
 struct Written<'b> {
     btf: Vec<u8>,
     shared: Option<Shared<'b>>,
+    /// The id of the first own type, and the own types.
+    first: u32,
+    order: Vec<EntryId>,
+}
+
+impl Written<'_> {
+    /// What tells the id of an entry, and whether it is one of the base.
+    fn ids(&self) -> impl Fn(EntryId) -> Option<(u32, bool)> {
+        let own: HashMap<EntryId, u32> = self.order.iter().copied().zip(self.first..).collect();
+        let shared = self.shared.as_ref();
+        move |entry| match shared.and_then(|shared| shared.get(entry)) {
+            Some(id) => Some((id.0, true)),
+            None => own.get(&entry).map(|&id| (id, false)),
+        }
+    }
+}
+
+/// Where a DIE lies, for people.
+fn place(sources: &Sources<'_>, site: Site) -> why::Place {
+    let Source { unit, unit_offset, die_offset, file, line } =
+        sources.of(Place { unit: site.unit, offset: site.offset });
+    why::Place { unit, unit_offset, die_offset, file, line }
 }
 
 /// The byte order of an image, and of what is made of it.

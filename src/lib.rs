@@ -52,7 +52,7 @@
 //!
 //! [`btf`], [`elf`], [`dwarf`] and [`admission`] are leaves that do not know each other; the tables know `btf`; the
 //! builder of a worker knows `dwarf`, `btf` and the tables; the merge knows the tables. Only the pipeline
-//! knows all. A test keeps it so.
+//! knows all. A test keeps it so. [`why`] tells people what the merge decided, and decides nothing.
 //!
 //! # Errors and panics
 //!
@@ -79,6 +79,7 @@ mod pool;
 pub mod report;
 mod symtab;
 mod table;
+pub mod why;
 
 pub use elf::Image;
 pub use encode::{Encoder, Output};

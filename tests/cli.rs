@@ -127,7 +127,7 @@ fn excluded_languages_are_left_out() {
     let dir = Dir::new();
     let ran = dir.run(&[DEMO, "-o", "x", "--stats", "-", "--lang-exclude", "asm,0x1c"]);
     let stats: Value = serde_json::from_slice(&ran.silent()).unwrap();
-    assert_eq!(stats["options"]["lang_exclude"], serde_json::json!([0x1c, 0x8001]));
+    assert_eq!(stats["options"]["lang_exclude"], serde_json::json!([0x1c, 0x31, 0x8001]));
     let skipped = stats["input"]["units_skipped"].as_u64().unwrap();
     assert!(skipped < stats["input"]["units"].as_u64().unwrap());
 }
@@ -274,9 +274,9 @@ fn mistakes_in_the_command_line() {
         (&[DEMO, "-o", "a", "--stats", "./a"], "both go to a"),
         (&[DEMO, "-o", ""], "an empty file name"),
         (&[DEMO, DEMO, "-o", "a"], "there is one INPUT"),
-        (&["check"], "required arguments were not provided: <FILE>..."),
+        (&["check"], "required arguments were not provided: <FILE|DIR>..."),
         (&["check", "--level", "nice", "a"], "unknown level 'nice'; known are container, records,"),
-        (&["check", "--kernel", "six", "a"], "not a version such as 6.12"),
+        (&["check", "--kernel", "six", "a"], "not a version such as 6.12, nor latest"),
         (&["completions", "cmd"], "possible values: bash"),
         (&["man", "women"], "no command 'women'"),
     ] {
@@ -404,9 +404,10 @@ fn check_of_what_holds_no_btf() {
     dir.write("empty", "");
     dir.write("text", "neither one nor the other");
     dir.write("good.btf", demo_btf());
+    fs::create_dir(dir.path("below")).unwrap();
     for (args, code, words) in [
         (["missing"].as_slice(), 74, "missing: cannot open"),
-        (&["."], 1, ".: is a directory"),
+        (&["below"], 1, "below: there is no module"),
         (&["empty"], 1, "empty: the file is empty"),
         (&["text"], 1, "text: is neither BTF nor an ELF file"),
         (&[DEMO], 1, concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/small/demo.elf: has no section .BTF")),
@@ -447,6 +448,27 @@ fn check_of_elf_files_and_split_btf() {
     // A module that carries its base needs no other.
     dir.write("module.ko", elf_with(&[(".BTF", &split), (".BTF.base", &base)]));
     dir.run(&["check", "--level", "container,records,resolve", "module.ko"]).silent();
+    // Kernels that do not know of that are the ones before 6.11.
+    for (kernel, code) in [("6.6", 1), ("6.12", 0), ("latest", 0)] {
+        let ran = dir.run(&["check", "--level", "target", "--kernel", kernel, "module.ko"]);
+        assert_eq!(ran.code, code, "{kernel}: {}", ran.stderr);
+        assert_eq!(String::from_utf8_lossy(&ran.stdout).contains(".BTF.base"), code == 1);
+    }
+}
+
+#[test]
+fn check_of_kfuncs() {
+    let dir = Dir::new();
+    dir.write("good.btf", demo_btf());
+    let ran = dir.run(&["check", "--kfuncs", DEMO, "good.btf"]);
+    let text = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(text, "good.btf: kfuncs: BTF: no FUNC 'kf_does_not_exist', which is in a set of kfuncs\n");
+    // None of none is not all of them.
+    dir.write("none.elf", elf_with(&[(".BTF", &demo_btf())]));
+    let ran = dir.run(&["check", "--kfuncs", "none.elf", "good.btf"]);
+    assert!(ran.error(1).contains("has no set of kfuncs"), "{}", ran.stderr);
+    let ran = dir.run(&["check", "--kfuncs", DEMO, "good.btf", "good.btf"]);
+    assert!(ran.error(2).contains("--kfuncs"), "{}", ran.stderr);
 }
 
 /// A little-endian ELF file with nothing in it but these sections.
@@ -588,6 +610,7 @@ fn help_and_version() {
     assert_eq!(version, format!("btfgen {}\n", env!("CARGO_PKG_VERSION")).into_bytes());
     let [short, long] = ["-h", "--help"].map(|flag| String::from_utf8(dir.run(&[flag]).silent()).unwrap());
     assert!(short.lines().count() < 50 && short.len() < long.len());
+    assert!(short.starts_with("Make BTF of the DWARF of a Linux kernel\n"), "{short}");
     for words in ["Exit status:", "  74  ", "Examples:", "decl_tag_kfuncs", "schema_version"] {
         assert!(long.contains(words), "{words}");
     }

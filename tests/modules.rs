@@ -313,4 +313,80 @@ fn modules_become_one_above_their_kernel() {
         all.types().map(|t| (t.kind(), t.name().to_owned())).filter(|(_, name)| !name.is_empty()).collect();
     assert_eq!(merged.len(), names.len());
     assert_eq!(names, merged.into_iter().collect());
+/// All modules below a directory, compressed ones too, are checked above one base.
+#[test]
+fn a_whole_tree_is_checked() {
+    let Some(kernel) = Kernel::new() else { return };
+    let encoded = kernel.btfgen(&["modules", "--base", "vmlinux.btf", "--in-place", "mods"]);
+    assert!(encoded.status.success(), "{}", String::from_utf8_lossy(&encoded.stderr));
+    for packer in ["xz", "gzip", "zstd"] {
+        let Some(packer) = tool_or_skip(packer) else { continue };
+        let status =
+            Command::new(packer).args(["-k", "mods/below/two.ko"]).current_dir(kernel.dir.path()).status();
+        assert!(status.unwrap().success());
+    }
+    let count = fs::read_dir(kernel.path("mods/below")).unwrap().count() + 2;
+    let check = |jobs| {
+        let output = kernel.btfgen(&["check", "-j", jobs, "--base", "vmlinux.btf", "mods"]);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let summary = |good, bad, failed, without| {
+        format!(
+            "btfgen: {} modules: {good} good, {bad} break rules, {failed} could not be read, {without} have no BTF\n",
+            good + bad + failed + without
+        )
+    };
+    // The one without debugging information has no BTF.
+    for jobs in ["1", "3"] {
+        assert_eq!(check(jobs), (0, String::new(), summary(count - 1, 0, 0, 1)), "-j {jobs}");
+    }
+    // Two broken rules are one line; what cannot be read stops no other.
+    let path = kernel.path("mods/one.ko");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(4).position(|w| w == [0x9f, 0xeb, 1, 0]).unwrap();
+    let unknown_flag = at + 24 + 6;
+    bytes[unknown_flag] |= 0x60;
+    fs::write(&path, bytes).unwrap();
+    fs::write(kernel.path("mods/cut.ko"), b"\x7fELF").unwrap();
+    for jobs in ["1", "3"] {
+        let (code, lines, complaints) = check(jobs);
+        assert_eq!(code, 1, "{complaints}");
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        assert!(lines.starts_with("mods/one.ko: "), "{lines}");
+        assert!(complaints.starts_with("btfgen: error: mods/cut.ko: "), "{complaints}");
+        assert!(complaints.ends_with(&summary(count - 2, 1, 1, 1)), "{complaints}");
+    }
+    // Nothing of all is not all of them.
+    fs::create_dir(kernel.path("none")).unwrap();
+    fs::rename(kernel.path("mods/empty.ko"), kernel.path("none/empty.ko")).unwrap();
+    let output = kernel.btfgen(&["check", "--base", "vmlinux.btf", "none"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing was checked"));
+}
+
+/// Every kfunc of a kernel is tagged in what is encoded of it, and that is noticed if not.
+#[test]
+fn kfuncs_are_checked_against_their_sets() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for (_, path) in common::fixtures_of("kfuncs") {
+        let path = path.to_str().unwrap();
+        let run = |args: &[&str]| {
+            Command::new(env!("CARGO_BIN_EXE_btfgen")).args(args).current_dir(dir.path()).output().unwrap()
+        };
+        assert!(run(&[path, "-o", "with.btf"]).status.success());
+        assert!(run(&[path, "-o", "without.btf", "--features", "-decl_tag_kfuncs"]).status.success());
+        let check = |btf| run(&["check", "--level", "container", "--kfuncs", path, btf]);
+        let (with, without) = (lines(&check("with.btf")), lines(&check("without.btf")));
+        // One member of a set is a function that nobody wrote.
+        let nobodys = "no FUNC 'kf_does_not_exist', which is in a set of kfuncs";
+        assert_eq!(with, [format!("with.btf: kfuncs: BTF: {nobodys}")], "{path}");
+        assert!(without.len() > 2, "{without:?}");
+        assert!(without.iter().all(|line| line.starts_with("without.btf: kfuncs: ")), "{without:?}");
+        seen += 1;
+    }
+    if seen == 0 {
+        common::skipped("kfuncs against their sets: no fixture");
+    }
 }

@@ -152,6 +152,7 @@ fn who_may_know_whom() {
         ("dump", &["btf"]),
         ("diff", &["btf"]),
         ("plain", &["diff"]),
+        ("why", &["btf", "table", "merge", "options", "symtab", "diff"]),
     ]
     .into();
     let mut wrong = Vec::new();

@@ -39,7 +39,9 @@ mod read;
 mod strings;
 mod write;
 
-pub use check::{CheckOptions, KernelVersion, Level, Levels, Violation, check, check_container};
+pub use check::{
+    CheckOptions, KernelVersion, Level, Levels, Violation, check, check_container, check_kfuncs,
+};
 pub use copy::Copier;
 pub use distill::{Distilled, distill};
 pub use kinds::{

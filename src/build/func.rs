@@ -67,12 +67,11 @@ impl Builder<'_> {
         let places = places(&self.graph, unit, &self.context.machine, &mut self.warnings);
         let features = self.context.options.features;
         for i in 0..self.graph.own_funcs().len() {
-            let (graph, refs) = (&self.graph, &self.keys.refs);
-            let Some(state) = State::new(graph, &self.context.machine, unit, i, &places, features) else {
+            let Some(state) = State::new(&self.graph, &self.context.machine, unit, i, &places, features)
+            else {
                 continue;
             };
-            let mut quick = |link| graph.resolve(link).map_or(Key::VOID, |id| refs[id.index()]);
-            let key = state.key(&mut |name, _| name.0, &mut quick);
+            let key = self.quick_key(&state);
             let place = First::new(number, i as u32);
             match self.seen_funcs.get(&key) {
                 Some(&known) => self.interner.tables.funcs.occur(known, place),
@@ -83,6 +82,13 @@ impl Builder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The key by which this worker knows a state of the unit.
+    pub(super) fn quick_key(&self, state: &State) -> Key {
+        let (graph, refs) = (&self.graph, &self.keys.refs);
+        let mut quick = |link| graph.resolve(link).map_or(Key::VOID, |id| refs[id.index()]);
+        state.key(&mut |name, _| name.0, &mut quick)
     }
 }
 

@@ -179,7 +179,12 @@ pub(super) struct Variable {
     pub(super) target: Option<Link>,
     /// Its declaration; void if it has none.
     pub(super) specification: Link,
+    /// Its address, if that is in a wanted section.
     pub(super) address: Option<u64>,
+    /// Its address wherever that is.
+    pub(super) anywhere: Option<u64>,
+    /// It is one of a function. Such are here only if names are asked about.
+    pub(super) is_local: bool,
     pub(super) external: bool,
     pub(super) tags: Vec<NameId>,
 }

@@ -209,6 +209,12 @@ impl<'a> Interner<'a> {
         }
     }
 
+    /// The key of the type that a node is an occurrence of, if it was looked at.
+    pub(super) fn key_of(&self, id: NodeId) -> Option<Key> {
+        let entry = self.entries.get(id.index()).filter(|&&entry| entry != UNSET)?;
+        Some(self.tables.types.get(*entry).key)
+    }
+
     /// The usual anchor of a node of this unit whose name is interned; `None` if that is empty.
     fn usual_anchor(&mut self, graph: &Graph, target: NodeId, class: AnchorClass) -> Option<AnchorId> {
         let known = self.anchors[target.index()];
@@ -283,16 +289,21 @@ impl<'a> Interner<'a> {
         if let Some(&id) = known.get(&spread(name)) {
             return Ok(id);
         }
-        let bytes = self.bytes(name)?;
-        let id = if used == NameUse::Text || bytes.is_empty() || is_identifier(&bytes) {
-            self.tables.strings.intern(bytes)
-        } else {
+        let (bytes, is_replaced) = self.written(name, used)?;
+        if is_replaced {
             warnings.count(Warning::NameReplaced);
-            self.tables.strings.intern(Cow::Owned(identifier_for(&bytes)))
-        };
+        }
+        let id = self.tables.strings.intern(bytes);
         let known = if used == NameUse::Text { &mut self.texts } else { &mut self.identifiers };
         known.insert(spread(name), id);
         Ok(id)
+    }
+
+    /// The bytes of a name in BTF, and whether they stand for others that are no identifier.
+    pub(super) fn written(&self, name: NameId, used: NameUse) -> Result<(Cow<'a, [u8]>, bool)> {
+        let bytes = self.bytes(name)?;
+        let is_fine = used == NameUse::Text || bytes.is_empty() || is_identifier(&bytes);
+        Ok(if is_fine { (bytes, false) } else { (Cow::Owned(identifier_for(&bytes)), true) })
     }
 
     fn bytes(&self, name: NameId) -> Result<Cow<'a, [u8]>> {

@@ -15,14 +15,18 @@ mod refine;
 mod registers;
 mod scope;
 mod seen;
+mod sight;
 mod skeleton;
 mod variable;
 mod warning;
 
 pub use registers::Machine;
+pub use sight::Watch;
 pub use warning::{Warning, Warnings};
 
-use crate::dwarf::{Layouts, Program, Unit, UnitHeader};
+use std::collections::HashMap;
+
+use crate::dwarf::{Layouts, NameId, Program, Unit, UnitHeader};
 use crate::options::Options;
 use crate::table::{Anchor, First, FuncId, KeyMap, Tables, Variant};
 use crate::{Error, Result};
@@ -45,6 +49,8 @@ pub struct Context<'a> {
     pub machine: Machine,
     /// The addresses of the sections whose variables are wanted.
     pub variables: &'a [std::ops::Range<u64>],
+    /// The names that are asked about.
+    pub watch: Option<Watch<'a>>,
 }
 
 /// One worker's memory.
@@ -61,6 +67,8 @@ pub struct Builder<'a> {
     interner: Interner<'a>,
     /// States of functions by quick key.
     seen_funcs: KeyMap<FuncId>,
+    /// By name that was met, and whether it may be any text: the name that is asked about, if it is.
+    asked: HashMap<(NameId, bool), Option<Vec<u8>>>,
     warnings: Warnings,
     skipped_units: u64,
 }
@@ -89,6 +97,7 @@ impl<'a> Builder<'a> {
             keys: Keys::default(),
             interner: Interner::new(context.program, &context.options.kabi_prefix),
             seen_funcs: KeyMap::default(),
+            asked: HashMap::new(),
             warnings: Warnings::default(),
             skipped_units: 0,
         }
@@ -116,6 +125,7 @@ impl<'a> Builder<'a> {
         self.interner.tags(&self.graph, number, &mut self.warnings)?;
         self.functions(&unit, number)?;
         self.variables(&unit, number)?;
+        self.sight(&unit, number);
         Ok(())
     }
 
@@ -143,12 +153,22 @@ impl<'a> Builder<'a> {
             self.compiled = Some(header);
         }
         let unit = Unit::new(program, header, &self.layouts)?;
-        if self.context.options.leaves_out(unit.language) {
+        let is_left_out = self.context.options.leaves_out(unit.language);
+        if is_left_out && self.context.watch.is_none() {
             return Ok(None);
         }
-        let lower = Lower::new(&mut self.graph, &mut self.annotations, &mut self.warnings, &self.context);
-        lower::lower(&unit, number, &self.layouts, &mut self.neighbours, lower)?;
-        Ok(Some(unit))
+        let mut unheard = Warnings::default();
+        let warnings = if is_left_out { &mut unheard } else { &mut self.warnings };
+        let lower = Lower::new(&mut self.graph, &mut self.annotations, warnings, &self.context);
+        let done = lower::lower(&unit, number, &self.layouts, &mut self.neighbours, lower);
+        if is_left_out {
+            // It may well be damaged: no encode would read it.
+            if done.is_ok() {
+                self.sight_left_out(number);
+            }
+            return Ok(None);
+        }
+        done.map(|()| Some(unit))
     }
 
     /// Ends the worker's life.

@@ -43,6 +43,7 @@ impl<'a> Builder<'a> {
         self.remake_types(index, meanings, &mut changes, refined)?;
         self.remake_tags(*number, &changes, refined)?;
         let variant = &mut |id: NodeId| changes.variants[id.index()];
+        let mut made = Vec::with_capacity(states.len());
         for (i, state) in &states {
             state.intern_names(&mut self.interner, &mut self.warnings)?;
             for link in state.links() {
@@ -52,9 +53,11 @@ impl<'a> Builder<'a> {
             let key =
                 state.content_key(interner, &mut |link| changes.key(&self.graph, interner, link, false));
             refined.forgotten_funcs.push(key);
-            state.insert(self, First::new(*number, *i as u32), variant)?;
+            made.push((*i, state.insert(self, First::new(*number, *i as u32), variant)?));
         }
-        self.variables_with(&unit, *number, &|id| changes.leads[id.index()], variant)
+        self.variables_with(&unit, *number, &|id| changes.leads[id.index()], variant)?;
+        self.sight_again(*number, &made);
+        Ok(())
     }
 
     /// The states of functions that use something changed, by their numbers.

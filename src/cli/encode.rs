@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::admit::Wishes;
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
-use super::share::{self, Share, Work};
+use super::share::Share;
 use super::source::BaseFile;
 use super::{one_line, signals, tell};
 
@@ -108,14 +108,8 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         return write_nothing(request, &output, base.btf().endian());
     }
     let bar = Bar::new(request.progress, "units");
-    let features = share::features(&image, base.as_ref().map_or(0, |base| base.btf().data().len() as u64));
-    let mut share = Share::take(&Work {
-        label: &input.file_name().unwrap_or_default().to_string_lossy(),
-        jobs: request.jobs,
-        wishes: &request.wishes,
-        bytes: features.info_bytes,
-        peak: &|workers| features.peak(workers),
-    })?;
+    let base_bytes = base.as_ref().map_or(0, |base| base.btf().data().len() as u64);
+    let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
     let progress = |begun, total| {
         bar.show(begun, total);
         share.observe();

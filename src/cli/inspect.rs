@@ -1,15 +1,18 @@
-//! The options of the commands that look at BTF: `dump` and `diff`.
+//! The options of the commands that look at BTF, or at how it is made: `dump`, `diff` and `why`.
 
 use std::path::PathBuf;
 
+use btfgen::Jobs;
 use btfgen::dump::COptions;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
+use super::admit::Wishes;
 use super::diff;
 use super::dump::{self, Format};
-use super::native::destination;
+use super::native::{OptionArgs, destination, jobs};
 use super::output::Destination;
+use super::why;
 
 #[derive(Debug, Args)]
 pub(super) struct DumpArgs {
@@ -54,6 +57,52 @@ impl DumpArgs {
         };
         let output = self.output.unwrap_or(Destination::Stdout);
         dump::Request { files: self.files, base: self.base, format, output }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// A function, type or variable; also with the word before it: 'struct foo', 'func foo', 'var foo'
+    name: String,
+
+    /// ELF file with DWARF debugging information, such as vmlinux
+    input: PathBuf,
+
+    /// What the output would continue: raw BTF or an ELF file with a section .BTF, such as the vmlinux of a module
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    /// Number of workers; the default is the CPUs that affinity and cgroup allow
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<Jobs>,
+
+    #[command(flatten)]
+    options: OptionArgs,
+
+    #[command(flatten)]
+    wishes: Wishes,
+
+    /// Answer in JSON: one object with a schema_version, within which keys are only added
+    #[arg(long)]
+    json: bool,
+
+    /// Show every place, not only the first ones; JSON has them all
+    #[arg(short, long)]
+    all: bool,
+}
+
+impl WhyArgs {
+    pub(super) fn request(self) -> why::Request {
+        why::Request {
+            name: self.name,
+            input: self.input,
+            base: self.base,
+            options: self.options.options(false),
+            jobs: self.jobs.unwrap_or_default(),
+            wishes: self.wishes,
+            json: self.json,
+            all: self.all,
+        }
     }
 }
 

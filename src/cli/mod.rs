@@ -20,6 +20,8 @@ mod report;
 mod share;
 mod signals;
 mod source;
+mod tree;
+mod why;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -86,6 +88,7 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
         Command::Estimate(args) => estimate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Admit(args) => admit::run(&args),
         Command::Diff(request) => Ok(diff::run(&request)),
+        Command::Why(request) => why::run(&request),
         Command::Dump(request) => dump::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),
     }

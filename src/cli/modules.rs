@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use btfgen::admission::forecast::Features;
 use btfgen::btf::{Btf, Writer};
@@ -23,7 +21,7 @@ use super::encode::{Bar, has_nothing, rewritten};
 use super::output::{self, Destination, Staged, Target};
 use super::share::{self, Share, Work};
 use super::source::BaseFile;
-use super::{complain, one_line, signals, tell};
+use super::{complain, one_line, signals, tell, tree};
 
 /// Where the outputs of many files go.
 #[derive(Debug)]
@@ -59,9 +57,6 @@ pub(crate) struct Request {
     pub(crate) progress: bool,
 }
 
-/// What a module is called by.
-const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
-
 /// Carries it out. The exit status is 1 if a file failed.
 ///
 /// # Errors
@@ -70,12 +65,10 @@ const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
 pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let mut modules = Vec::new();
     for input in &request.inputs {
-        collect(input, &mut modules)?;
+        tree::collect(input, &mut modules)?;
     }
     if modules.is_empty() {
-        return Err(
-            Error::input("there is no module").hint("their names end in .ko, .ko.xz, .ko.gz or .ko.zst")
-        );
+        return Err(tree::no_module());
     }
     if let Outputs::Directory(directory) = &request.outputs {
         let mut outputs: HashMap<PathBuf, &Path> = HashMap::new();
@@ -111,40 +104,32 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.
     let each = Jobs::exactly(share.jobs().get() / workers);
-    let (next, failed, deaf) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    let (mut done, mut failed, mut deaf) = (0, 0, false);
     // By path, for what all of them become does not depend on who was first.
-    let kept: Mutex<BTreeMap<&Path, Vec<u8>>> = Mutex::default();
-    let bar = Mutex::new(Bar::new(request.progress, "modules"));
-    let work = || {
-        while let Some((_, path)) = modules.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = module(request, base.as_ref(), path, each, &kept);
-            share.observe();
-            let Ok(bar) = bar.lock() else { return };
-            bar.show(next.load(Ordering::Relaxed).min(modules.len()), modules.len());
-            bar.suspend(|| tell_result(request, path, &result, &deaf));
-            if result.is_err() {
-                failed.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+    let mut kept = BTreeMap::new();
+    let bar = Bar::new(request.progress, "modules");
+    let work = |(_, path): &(u64, PathBuf)| {
+        let result = module(request, base.as_ref(), path, each);
+        share.observe();
+        result
     };
-    // Threads that encode one file after the other. Between teams, none takes up the work of another file.
     let teams = (0..workers).map(|_| Workers::new(each)).collect::<Result<Vec<_>>>()?;
-    std::thread::scope(|scope| {
-        for team in &teams {
-            scope.spawn(|| team.run(work));
+    tree::each(&modules, &teams, work, |number, (_, path), mut result| {
+        done += 1;
+        bar.show(done, modules.len());
+        bar.suspend(|| tell_result(request, path, &result, &mut deaf));
+        failed += usize::from(result.is_err());
+        if let Some(btf) = result.as_mut().ok().and_then(|done| done.kept.take()) {
+            kept.insert(&modules[number].1, btf);
         }
     });
     share.give_back();
-    if let Ok(bar) = bar.lock() {
-        bar.clear();
-    }
-    let failed = failed.into_inner();
+    bar.clear();
     if failed > 0 {
         let whole = if merged.is_some() { "; nothing was written" } else { "" };
         tell(&format!("btfgen: {failed} of {} modules failed{whole}\n", modules.len()));
     } else if let Some(target) = merged {
-        let bytes =
-            put_together(kept.into_inner().unwrap_or_default(), base.as_ref(), request.options.order)?;
+        let bytes = put_together(&kept, base.as_ref(), request.options.order)?;
         target.stage(vec![&bytes])?.commit()?;
     }
     // They go with the process, which ends now.
@@ -183,40 +168,17 @@ impl Largest {
     }
 }
 
-/// Adds a file, or all modules below a directory, with their sizes in bytes.
-fn collect(input: &Path, modules: &mut Vec<(u64, PathBuf)>) -> Result<()> {
-    let cannot_read = |e| Error::io("cannot read", e).in_file(input);
-    let meta = fs::metadata(input).map_err(cannot_read)?;
-    if !meta.is_dir() {
-        modules.push((meta.len(), input.to_owned()));
-        return Ok(());
-    }
-    let entries = fs::read_dir(input).map_err(cannot_read)?;
-    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(cannot_read)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, kind) = (entry.path(), entry.file_type().map_err(cannot_read)?);
-        // A link to a directory may lead back to it.
-        if kind.is_dir() || !path.is_dir() && stem(&path).is_some() {
-            collect(&path, modules)?;
-        }
-    }
-    Ok(())
-}
-
-/// The name of a module without its ending; `None` if it is none.
-fn stem(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_string_lossy();
-    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
-}
-
 fn output_in(directory: &Path, path: &Path) -> PathBuf {
     let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    directory.join(stem(path).unwrap_or_else(name) + ".btf")
+    directory.join(tree::stem(path).unwrap_or_else(name) + ".btf")
 }
 
 /// One BTF of all.
-fn put_together(btfs: BTreeMap<&Path, Vec<u8>>, base: Option<&Base<'_>>, order: Order) -> Result<Vec<u8>> {
+fn put_together(
+    btfs: &BTreeMap<&PathBuf, Vec<u8>>,
+    base: Option<&Base<'_>>,
+    order: Order,
+) -> Result<Vec<u8>> {
     let parse = |bytes| base.map_or_else(|| Btf::parse(bytes), |base| Btf::parse_split(bytes, base.btf()));
     let parsed = btfs.values().map(|bytes| parse(bytes.as_slice())).collect::<Result<Vec<_>>>()?;
     union(&parsed, base, order)
@@ -226,30 +188,15 @@ fn put_together(btfs: BTreeMap<&Path, Vec<u8>>, base: Option<&Base<'_>>, order: 
 struct Done {
     bytes: usize,
     report: Option<Report>,
+    /// The BTF, if it is to be put together with others.
+    kept: Option<Vec<u8>>,
 }
 
-fn module<'m>(
-    request: &Request,
-    base: Option<&Base<'_>>,
-    path: &'m Path,
-    jobs: Jobs,
-    kept: &Mutex<BTreeMap<&'m Path, Vec<u8>>>,
-) -> Result<Done> {
-    let keep = |bytes| {
-        if let Ok(mut kept) = kept.lock() {
-            kept.insert(path, bytes);
-        }
-    };
-    encode(request, base, path, jobs, &keep).map_err(|e| e.in_file(path))
+fn module(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -> Result<Done> {
+    encode(request, base, path, jobs).map_err(|e| e.in_file(path))
 }
 
-fn encode(
-    request: &Request,
-    base: Option<&Base<'_>>,
-    path: &Path,
-    jobs: Jobs,
-    keep: &dyn Fn(Vec<u8>),
-) -> Result<Done> {
+fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -> Result<Done> {
     let destination = match &request.outputs {
         Outputs::InPlace => Some(Destination::Input(path.to_owned())),
         Outputs::Directory(directory) => Some(Destination::File(output_in(directory, path))),
@@ -272,7 +219,7 @@ fn encode(
         if let Some(target) = target.filter(|_| !in_place) {
             target.stage(vec![&empty])?.commit()?;
         }
-        return Ok(Done { bytes: empty.len(), report: None });
+        return Ok(Done { bytes: empty.len(), report: None, kept: None });
     }
     let mut encoder = Encoder::new(request.options.clone()).jobs(jobs);
     if let Some(base) = base {
@@ -280,10 +227,9 @@ fn encode(
     }
     let encoded = encoder.encode(&image)?;
     let (btf, distilled) = (encoded.btf.as_slice(), encoded.distilled_base.as_deref());
-    let done = Done { bytes: btf.len(), report: Some(encoded.report) };
+    let done = Done { bytes: btf.len(), report: Some(encoded.report), kept: None };
     let (Some(destination), Some(target)) = (&destination, &target) else {
-        keep(encoded.btf);
-        return Ok(done);
+        return Ok(Done { kept: Some(encoded.btf), ..done });
     };
     if in_place {
         let rewrite = rewritten(&image, btf, distilled, request.signature)?;
@@ -302,13 +248,13 @@ fn encode(
 }
 
 /// The line of one module. Errors go to standard error, unless the results are JSON.
-fn tell_result(request: &Request, path: &Path, result: &Result<Done>, deaf: &AtomicBool) {
+fn tell_result(request: &Request, path: &Path, result: &Result<Done>, deaf: &mut bool) {
     let name = path.display();
     let count = |report: &Option<Report>, of: fn(&Report) -> u64| report.as_ref().map_or(0, of);
     let types = |report: &Report| report.types_out.values().sum();
     let functions = |report: &Report| report.functions.encoded;
     let line = match result {
-        Ok(Done { bytes, report }) if request.json => json!({
+        Ok(Done { bytes, report, .. }) if request.json => json!({
             "module": name.to_string(),
             "ok": true,
             "bytes": bytes,
@@ -320,7 +266,7 @@ fn tell_result(request: &Request, path: &Path, result: &Result<Done>, deaf: &Ato
         Err(error) if request.json => {
             json!({ "module": name.to_string(), "ok": false, "error": error.to_string() }).to_string()
         }
-        Ok(Done { bytes, report: Some(report) }) => format!(
+        Ok(Done { bytes, report: Some(report), .. }) => format!(
             "{}: {bytes} bytes, {} types, {} functions",
             one_line(&name.to_string()),
             types(report),
@@ -329,11 +275,11 @@ fn tell_result(request: &Request, path: &Path, result: &Result<Done>, deaf: &Ato
         Ok(_) => format!("{}: nothing to encode", one_line(&name.to_string())),
         Err(error) => return complain(error),
     };
-    if deaf.load(Ordering::Relaxed) {
+    if *deaf {
         return;
     }
     // Nobody reads the lines any more; the files are wanted all the same.
     if !matches!(output::print((line + "\n").as_bytes()), Ok(true)) {
-        deaf.store(true, Ordering::Relaxed);
+        *deaf = true;
     }
 }

@@ -14,9 +14,9 @@ use clap_complete::Shell;
 
 use super::admit::{AdmitArgs, Wishes};
 use super::estimate::EstimateArgs;
-use super::inspect::{DiffArgs, DumpArgs};
+use super::inspect::{DiffArgs, DumpArgs, WhyArgs};
 use super::output::Destination;
-use super::{EXIT_STATUS, check, diff, dump, encode, language, modules};
+use super::{EXIT_STATUS, check, diff, dump, encode, language, modules, why};
 
 /// What was asked for.
 pub(crate) enum Command {
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Diff(diff::Request),
     /// Show BTF.
     Dump(dump::Request),
+    /// Explain what becomes of a name.
+    Why(Box<why::Request>),
     /// Write a text to standard output.
     Text(Vec<u8>),
 }
@@ -59,6 +61,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
         Sub::Check(args) => Ok(Command::Check(args.request())),
         Sub::Diff(args) => Ok(Command::Diff(args.request())),
         Sub::Dump(args) => Ok(Command::Dump(args.request())),
+        Sub::Why(args) => Ok(Command::Why(Box::new(args.request()))),
         Sub::Estimate(args) => Ok(Command::Estimate(args)),
         Sub::Admit(args) => Ok(Command::Admit(args)),
         Sub::Completions { shell } => {
@@ -114,8 +117,13 @@ fn definition() -> clap::Command {
         more.push_str(&format!("  {code:2}  {what}\n"));
     }
     let brief = format!("Example: {}\n", EXAMPLES[0].0);
-    // What stands without a command is an encode.
-    EncodeArgs::augment_args(Cli::command()).after_help(brief).after_long_help(more)
+    let cli = Cli::command();
+    let about = cli.get_about().cloned().unwrap_or_default();
+    let long_about = cli.get_long_about().cloned().unwrap_or_default();
+    // What stands without a command is an encode. What its groups of options say of themselves is not about the
+    // program.
+    let cli = EncodeArgs::augment_args(cli).about(about).long_about(long_about);
+    cli.after_help(brief).after_long_help(more)
 }
 
 /// The manual page of the program or of one of its commands.
@@ -199,6 +207,12 @@ enum Sub {
     /// raw is the form of bpftool btf dump; json is documented with btfgen::dump::json; c is a header for BPF
     /// programs, vmlinux.h, with the types of the base and of every FILE in one.
     Dump(DumpArgs),
+    /// Explain why a function, type or variable is in the BTF of a file, or is not
+    ///
+    /// The file is encoded as with the same options of encode, and nothing is written. What is told are the
+    /// decisions of that encode: what was kept, what was left out, for which reason (the codes of --stats), and what
+    /// each unit says about it.
+    Why(WhyArgs),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell
@@ -303,7 +317,7 @@ impl EncodeArgs {
 
 /// What is encoded, and where the parts of it are looked for.
 #[derive(Debug, Args)]
-struct OptionArgs {
+pub(super) struct OptionArgs {
     /// What to encode: names, default or none, +name and -name, with commas between them
     ///
     /// A list that begins with +name or -name changes the default set. The names are encode_force, var, float,
@@ -350,7 +364,7 @@ struct OptionArgs {
 }
 
 impl OptionArgs {
-    fn options(self, distill_base: bool) -> Options {
+    pub(super) fn options(self, distill_base: bool) -> Options {
         let mut options = Options::default();
         options.features = self.features.unwrap_or(Features::DEFAULT);
         if distill_base {
@@ -455,8 +469,11 @@ struct Languages(Vec<u16>);
 
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// Raw BTF, or ELF files with a section .BTF
-    #[arg(required = true, value_name = "FILE")]
+    /// Raw BTF, or ELF files with a section .BTF; or directories: all .ko, .ko.xz, .ko.gz and .ko.zst below them
+    ///
+    /// Of modules in directories only the first violation of each is shown, and how many have none; those without BTF
+    /// are no violation, unless all are.
+    #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
 
     /// What the files are split from: raw BTF or an ELF file, such as the vmlinux of modules
@@ -469,9 +486,19 @@ struct CheckArgs {
     #[arg(long, value_name = "LIST", value_parser = levels)]
     level: Option<Levels>,
 
-    /// The oldest kernel that shall load it, for the level target; the default is 6.15
+    /// The oldest kernel that shall load it, such as 5.15, 6.1, 6.6 or 6.12, or latest; the default is 6.15
+    ///
+    /// For the level target: the kinds, flags, names and sections that the kernel knows.
     #[arg(long, value_name = "X.Y", value_parser = kernel)]
     kernel: Option<KernelVersion>,
+
+    /// Demand that every member of every set of kfuncs in this ELF file, such as vmlinux, is tagged in the only FILE
+    #[arg(long, value_name = "VMLINUX")]
+    kfuncs: Option<PathBuf>,
+
+    /// Number of threads; the default is the CPUs that affinity and cgroup allow
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<Jobs>,
 
     /// Demand the order that kernels from 7.0 expect of vmlinux: types without a name, then by name
     #[arg(long)]
@@ -494,7 +521,14 @@ impl CheckArgs {
             options.sorted_names = true;
             options.levels = options.levels.with(btfgen::btf::Level::Hygiene);
         }
-        check::Request { files: self.files, base: self.base, options, verbose: self.verbose }
+        check::Request {
+            files: self.files,
+            base: self.base,
+            kfuncs: self.kfuncs,
+            options,
+            jobs: self.jobs.unwrap_or_default(),
+            verbose: self.verbose,
+        }
     }
 }
 
@@ -555,13 +589,16 @@ fn levels(list: &str) -> Result<Levels, String> {
 }
 
 fn kernel(text: &str) -> Result<KernelVersion, String> {
+    if text == "latest" {
+        return Ok(KernelVersion::LATEST);
+    }
     // 6.1.0-18-amd64 is what `uname -r` prints: what follows the minor number is of no interest.
     let mut parts = text.splitn(3, '.');
     let major = parts.next().and_then(|part| part.parse().ok());
     let minor = parts.next().map(|part| part.split('-').next().unwrap_or(part)).and_then(|p| p.parse().ok());
     match (major, minor) {
         (Some(major), Some(minor)) => Ok(KernelVersion::new(major, minor)),
-        _ => Err("not a version such as 6.12".to_owned()),
+        _ => Err("not a version such as 6.12, nor latest".to_owned()),
     }
 }
 
@@ -635,6 +672,7 @@ mod tests {
         assert_eq!(kernel("6.12"), Ok(KernelVersion::new(6, 12)));
         assert_eq!(kernel("6.1.0-18-amd64"), Ok(KernelVersion::new(6, 1)));
         assert_eq!(kernel("7.0-rc3"), Ok(KernelVersion::new(7, 0)));
+        assert!(kernel("latest") > kernel("99.9"));
         for wrong in ["", "6", "6.", "six.one", "-6.1"] {
             assert!(kernel(wrong).is_err(), "{wrong:?}");
         }

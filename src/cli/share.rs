@@ -54,6 +54,21 @@ pub(crate) struct Work<'a> {
 }
 
 impl Share {
+    /// Asks for what one encode takes: that of `image`, above a base of so many bytes.
+    ///
+    /// # Errors
+    /// Those of [`take`](Self::take).
+    pub(crate) fn for_encode(image: &Image, base_bytes: u64, jobs: Jobs, wishes: &Wishes) -> Result<Share> {
+        let features = features(image, base_bytes);
+        Share::take(&Work {
+            label: &image.path().file_name().unwrap_or_default().to_string_lossy(),
+            jobs,
+            wishes,
+            bytes: features.info_bytes,
+            peak: &|workers| features.peak(workers),
+        })
+    }
+
     /// Asks for workers: as many as were named or as there are CPUs, no more than there is memory for, and
     /// below make no more than the work can keep busy and make has slots to spare for.
     ///

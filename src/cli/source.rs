@@ -27,7 +27,8 @@ impl Source {
         file.by_ref().take(4).read_to_end(&mut data).map_err(cannot_read)?;
         match data.as_slice() {
             [] => Err(Error::input("the file is empty").in_file(path)),
-            b"\x7fELF" => {
+            // Image also opens what is compressed as a whole: gzip, xz, Zstandard.
+            b"\x7fELF" | [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', b'X'] | [0x28, 0xb5, 0x2f, 0xfd] => {
                 signals::expect_of(path);
                 Image::open(path).map(Source::Elf)
             }
@@ -51,6 +52,14 @@ impl Source {
                     None => error,
                 }
             }),
+        }
+    }
+
+    /// Whether there is any BTF in it.
+    pub(crate) fn has_btf(&self) -> Result<bool> {
+        match self {
+            Source::Raw(_) => Ok(true),
+            Source::Elf(_) => Ok(self.section(b".BTF")?.is_some()),
         }
     }
 

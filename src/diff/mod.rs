@@ -14,7 +14,7 @@ use std::fmt;
 
 use crate::btf::Btf;
 use crate::error::Result;
-use model::{Catalogue, Class, Key, Symbols};
+use model::{Catalogue, Class, Key, Shape, Symbols};
 
 pub use graph::{Variants, catalogue};
 
@@ -225,6 +225,11 @@ pub fn diff(before: &Btf<'_>, after: &Btf<'_>) -> Result<Vec<Change>> {
     let a = catalogue(before, &mut symbols, Variants::Apart)?;
     let b = catalogue(after, &mut symbols, Variants::Apart)?;
     Ok(compare(&a, &b, &symbols, Mode::Equal))
+}
+
+/// A type as C declares `name` with it; without a name, the type by itself.
+pub(crate) fn declaration(symbols: &Symbols, shape: &Shape, name: &str) -> String {
+    render::declared(symbols, shape, name)
 }
 
 /// The changes of one definition.

@@ -7,7 +7,12 @@ const MAX_BYTES: usize = 400;
 
 /// A type as C writes it, cut if it is long.
 pub(super) fn shape(symbols: &Symbols, shape: &Shape) -> String {
-    let mut text = declaration(symbols, shape, String::new(), 0);
+    declared(symbols, shape, "")
+}
+
+/// The declaration of a name as C writes it, cut if it is long.
+pub(super) fn declared(symbols: &Symbols, shape: &Shape, name: &str) -> String {
+    let mut text = declaration(symbols, shape, name.to_owned(), 0);
     if text.len() > MAX_BYTES {
         let mut end = MAX_BYTES;
         while !text.is_char_boundary(end) {

@@ -16,6 +16,7 @@ mod layout;
 mod location;
 mod name;
 mod program;
+mod source;
 mod unit;
 mod walk;
 
@@ -24,5 +25,6 @@ pub use layout::{GNU_ANNOTATION_AT, Has, Layout, Layouts, NameForm, RefForm, Slo
 pub use location::{Location, first_address, first_in_ranges, location_entries};
 pub use name::NameId;
 pub use program::{NO_FILE, Place, Program, Sections};
+pub use source::{Source, Sources};
 pub use unit::{Unit, UnitHeader, UnitKind};
 pub use walk::{Visitor, walk, walk_tree, with_die};

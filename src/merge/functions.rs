@@ -11,13 +11,13 @@ use crate::options::Features;
 use crate::symtab::{Group, Symtab};
 use crate::table::{Entry, EntryId, First, FuncFlags, FuncState, Key, KeyHasher, Part, Ref, StrId, Tables};
 
-/// Why a function is not in the output; the codes are stable.
+/// Why a function is not in the output; the codes are stable. Of several reasons the last one is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Skip {
-    /// A parameter lies in another register than the calling convention names.
-    UnexpectedRegister,
     /// Units disagree about its prototype.
     InconsistentPrototype,
+    /// A parameter lies in another register than the calling convention names.
+    UnexpectedRegister,
     /// A packed struct is passed on the stack.
     UncertainLocation,
     /// The compiler reordered its parameters.
@@ -60,19 +60,46 @@ pub struct KfuncMarks {
     pub arena: [bool; 3],
 }
 
-/// What became of the functions.
+/// What was decided about one function.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict {
+    /// The group of its symbols.
+    pub group: u32,
+    /// Its FUNC, or why there is none.
+    pub outcome: Result<EntryId, Skip>,
+    /// Why it would have been left out if it were no kfunc.
+    pub despite: Option<Skip>,
+    /// It got the tag of kfuncs.
+    pub is_tagged: bool,
+}
+
+/// What became of the functions: names with at least one state and a symbol.
 #[derive(Debug, Default)]
 pub struct Chosen {
-    /// Names with at least one state and a symbol.
-    pub found: u64,
-    /// FUNCs in the output.
-    pub encoded: u64,
-    /// Functions left out, by reason.
-    pub skipped: BTreeMap<Skip, u64>,
-    /// Kfuncs that got their tag.
-    pub kfuncs_tagged: u64,
-    /// Kfuncs that would have been left out as functions, by reason; they are in the output all the same.
-    pub kfuncs_kept: BTreeMap<Skip, u64>,
+    /// One verdict for each, by group.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Chosen {
+    /// How many there are, how many are FUNCs in the output, and how many were left out for each reason.
+    pub fn functions(&self) -> (u64, u64, BTreeMap<&'static str, u64>) {
+        let skipped = count(self.verdicts.iter().filter_map(|verdict| verdict.outcome.err()));
+        let found = self.verdicts.len() as u64;
+        (found, found - skipped.values().sum::<u64>(), skipped)
+    }
+
+    /// How many kfuncs got their tag, and how many would have been left out as functions, by reason; they are
+    /// in the output all the same.
+    pub fn kfuncs(&self) -> (u64, BTreeMap<&'static str, u64>) {
+        let tagged = self.verdicts.iter().filter(|verdict| verdict.is_tagged).count() as u64;
+        (tagged, count(self.verdicts.iter().filter_map(|verdict| verdict.despite)))
+    }
+}
+
+fn count(skips: impl Iterator<Item = Skip>) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    skips.for_each(|skip| *counts.entry(skip.code()).or_default() += 1);
+    counts
 }
 
 /// The most parameters that a function may have: what fits every reader of FUNC_PROTO.
@@ -86,7 +113,6 @@ pub fn choose(
     kfuncs: &HashMap<&[u8], KfuncMarks>,
     features: Features,
 ) -> Chosen {
-    let states = tables.funcs.states();
     let cases = cases(tables, symtab);
     let runs: Vec<&[Case]> = cases.chunk_by(|a, b| a.group == b.group).collect();
     let resolved: &Resolution = resolution;
@@ -94,36 +120,80 @@ pub fn choose(
         let group = symtab.group(run[0].group);
         let marks = if kfuncs.is_empty() { None } else { kfuncs.get(group.name).copied() };
         let judge = Judge { tables, resolution: resolved, symtab, group, features };
-        let states: Vec<&FuncState> = run.iter().map(|case| &states[case.state as usize]).collect();
-        (judge.choose(&states), marks)
+        (judge.choose(&states(tables, run)), marks)
     };
-    let verdicts: Vec<_> = runs.par_iter().map(judge).collect();
-    let mut chosen = Chosen { found: verdicts.len() as u64, ..Chosen::default() };
-    let mut choices = Vec::with_capacity(verdicts.len());
-    for (verdict, marks) in verdicts {
-        match verdict {
-            Ok(choice) => choices.push((choice, marks)),
+    let judged: Vec<_> = runs.par_iter().map(judge).collect();
+    tables.types.reserve(2 * judged.len());
+    let mut chosen = Chosen { verdicts: Vec::with_capacity(judged.len()) };
+    for (run, (judged, marks)) in runs.iter().zip(judged) {
+        let (choice, skip) = match judged {
+            Ok(choice) => (choice, None),
+            Err((skip, choice)) => (choice, Some(skip)),
+        };
+        let group = run[0].group;
+        chosen.verdicts.push(match (choice.state, skip) {
             // A kfunc that is not in BTF cannot be called by anyone: better a doubtful prototype.
-            Err((skip, choice)) if marks.is_some() && choice.state.is_some() => {
-                *chosen.kfuncs_kept.entry(skip).or_default() += 1;
-                choices.push((choice, marks));
+            (Some(state), despite) if despite.is_none() || marks.is_some() => {
+                let marks = marks.filter(|_| choice.full_name.is_none());
+                let added = add(tables, resolution, &state, choice.full_name, marks.as_ref(), features);
+                let is_tagged = added.is_ok_and(|(_, is_tagged)| is_tagged);
+                Verdict { group, outcome: added.map(|(func, _)| func), despite, is_tagged }
             }
-            Err((skip, _)) => *chosen.skipped.entry(skip).or_default() += 1,
-        }
-    }
-    tables.types.reserve(2 * choices.len());
-    for (choice, marks) in choices {
-        let Some(state) = choice.state else { continue };
-        let marks = marks.filter(|_| choice.full_name.is_none());
-        match add(tables, resolution, &state, choice.full_name, marks.as_ref(), features) {
-            Ok(tagged) => {
-                chosen.encoded += 1;
-                chosen.kfuncs_tagged += u64::from(tagged);
+            (_, skip) => {
+                let outcome = Err(skip.unwrap_or(Skip::InvalidName));
+                Verdict { group, outcome, despite: None, is_tagged: false }
             }
-            Err(skip) => *chosen.skipped.entry(skip).or_default() += 1,
-        }
+        });
     }
     chosen
+}
+
+/// What was found of one state of a function.
+#[derive(Debug, Clone, Copy)]
+pub struct Finding {
+    /// The key of the state.
+    pub state: Key,
+    /// What it says against the function, that it disagrees with the first one included.
+    pub fault: Option<Skip>,
+    /// Its prototype is that of the function, or would be.
+    pub is_chosen: bool,
+}
+
+/// What [`choose`] found of each state of the functions that `wanted` names, in the order of the input, by the
+/// groups of their symbols.
+pub fn examine(
+    tables: &Tables<'_>,
+    resolution: &Resolution,
+    symtab: &Symtab<'_>,
+    features: Features,
+    wanted: impl Fn(&[u8]) -> bool,
+) -> HashMap<u32, Vec<Finding>> {
+    let cases = cases(tables, symtab);
+    let runs =
+        cases.chunk_by(|a, b| a.group == b.group).filter(|run| wanted(symtab.group(run[0].group).name));
+    let findings = |run: &[Case]| {
+        let group = symtab.group(run[0].group);
+        let judge = Judge { tables, resolution, symtab, group, features };
+        let states = states(tables, run);
+        let (Ok(choice) | Err((_, choice))) = judge.choose(&states);
+        let canonical = judge.canonical(&states).or(states.first().copied());
+        let finding = |state: &&FuncState| {
+            let fault = canonical.and_then(|canonical| judge.fault(state, canonical));
+            let disagrees = || states.first().is_some_and(|leader| judge.disagrees(leader, state));
+            Finding {
+                state: state.key,
+                fault: fault.or_else(|| disagrees().then_some(Skip::InconsistentPrototype)),
+                is_chosen: choice.state.is_some_and(|chosen| chosen.key == state.key),
+            }
+        };
+        (run[0].group, states.iter().map(finding).collect())
+    };
+    runs.map(findings).collect()
+}
+
+/// The states of one function.
+fn states<'t>(tables: &'t Tables<'_>, run: &[Case]) -> Vec<&'t FuncState> {
+    run.iter().map(|case| &tables.funcs.states()[case.state as usize]).collect()
 }
 
 /// A state whose function has a symbol.
@@ -175,32 +245,43 @@ impl<'a> Judge<'_, 'a> {
             return Ok(choice);
         }
         let Some(&leader) = states.first() else { return Err((Skip::InvalidName, Choice::default())) };
-        let any = |flag| states.iter().any(|s| s.flags.has(flag));
         let canonical = self.canonical(states).unwrap_or(leader);
         let choice = Choice { state: Some(*canonical), full_name: None };
-        let skip = if self.tables.funcs.params(canonical).len() > MAX_PARAMS {
-            Some(Skip::TooManyParameters)
-        } else if self.group.is_ambiguous {
-            Some(Skip::AmbiguousAddress)
-        } else if !self.features.contains(Features::TRUE_SIGNATURE) && self.is_optimized(canonical) {
-            Some(Skip::OptimizedParameters)
-        } else if any(FuncFlags::REORDERED) {
-            Some(Skip::ReorderedParameters)
-        } else if any(FuncFlags::UNCERTAIN_LOCATION) {
-            Some(Skip::UncertainLocation)
-        } else if any(FuncFlags::UNEXPECTED_REGISTER) {
-            Some(Skip::UnexpectedRegister)
-        } else if self.features.contains(Features::CONSISTENT_FUNC)
-            && states[1..].iter().any(|state| !self.same_prototype(leader, state))
-        {
-            Some(Skip::InconsistentPrototype)
-        } else {
-            None
-        };
-        match skip {
+        let fault = states.iter().filter_map(|state| self.fault(state, canonical)).max();
+        let differs = |state: &&FuncState| self.disagrees(leader, state);
+        match fault.or_else(|| states[1..].iter().any(differs).then_some(Skip::InconsistentPrototype)) {
             Some(skip) => Err((skip, choice)),
             None => Ok(choice),
         }
+    }
+
+    /// The worst that one state says against its function; that it disagrees with others is asked apart.
+    fn fault(&self, state: &FuncState, canonical: &FuncState) -> Option<Skip> {
+        let has = |flag| state.flags.has(flag);
+        let is_canonical = std::ptr::eq(state, canonical);
+        if is_canonical && self.tables.funcs.params(state).len() > MAX_PARAMS {
+            Some(Skip::TooManyParameters)
+        } else if self.group.is_ambiguous {
+            Some(Skip::AmbiguousAddress)
+        } else if is_canonical
+            && !self.features.contains(Features::TRUE_SIGNATURE)
+            && self.is_optimized(state)
+        {
+            Some(Skip::OptimizedParameters)
+        } else if has(FuncFlags::REORDERED) {
+            Some(Skip::ReorderedParameters)
+        } else if has(FuncFlags::UNCERTAIN_LOCATION) {
+            Some(Skip::UncertainLocation)
+        } else if has(FuncFlags::UNEXPECTED_REGISTER) {
+            Some(Skip::UnexpectedRegister)
+        } else {
+            None
+        }
+    }
+
+    /// True if it matters that the prototype of a state is not that of the first one.
+    fn disagrees(&self, leader: &FuncState, state: &FuncState) -> bool {
+        self.features.contains(Features::CONSISTENT_FUNC) && !self.same_prototype(leader, state)
     }
 
     /// The state of a symbol with a suffix, as the compiler left it.
@@ -319,7 +400,7 @@ fn composite(entry: &Entry) -> Kind {
     }
 }
 
-/// Adds one FUNC; returns whether it was tagged as a kfunc.
+/// Adds one FUNC; returns it, and whether it was tagged as a kfunc.
 fn add(
     tables: &mut Tables<'_>,
     resolution: &mut Resolution,
@@ -327,7 +408,7 @@ fn add(
     full_name: Option<&[u8]>,
     marks: Option<&KfuncMarks>,
     features: Features,
-) -> Result<bool, Skip> {
+) -> Result<(EntryId, bool), Skip> {
     let name = match full_name {
         Some(name) if !crate::btf::is_identifier(name) => return Err(Skip::InvalidName),
         Some(name) => tables.strings.intern(name.to_vec().into()),
@@ -368,7 +449,7 @@ fn add(
             tag(b"bpf_fastcall");
         }
     }
-    Ok(tagged)
+    Ok((func, tagged))
 }
 
 /// Adds a declaration tag.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::functions::add_tag;
 use crate::btf::{Kind, MAX_VLEN};
 use crate::symtab::Symtab;
-use crate::table::{Entry, First, KeyHasher, Part, Ref, StrId, Tables, Variable};
+use crate::table::{Entry, EntryId, First, KeyHasher, Part, Ref, StrId, Tables, Variable};
 
 /// A section whose variables may be wanted; plain data from ELF.
 #[derive(Debug, Clone)]
@@ -47,35 +47,54 @@ impl SkipVariable {
     }
 }
 
+/// What was decided about one variable of a wanted section.
+#[derive(Debug, Clone, Copy)]
+pub struct VariableVerdict {
+    /// Where it was met, which no other variable has.
+    pub first: First,
+    /// Its VAR, or why there is none.
+    pub outcome: Result<EntryId, SkipVariable>,
+}
+
 /// What became of the variables.
 #[derive(Debug, Default)]
 pub struct ChosenVariables {
     /// Variables with an address.
     pub found: u64,
-    /// VARs in the output.
-    pub encoded: u64,
-    /// Variables of wanted sections left out, by reason.
-    pub skipped: BTreeMap<SkipVariable, u64>,
+    /// One verdict for each of those in wanted sections.
+    pub verdicts: Vec<VariableVerdict>,
+}
+
+impl ChosenVariables {
+    /// How many are VARs in the output, and how many of wanted sections were left out for each reason.
+    pub fn counts(&self) -> (u64, BTreeMap<&'static str, u64>) {
+        let mut skipped = BTreeMap::new();
+        for skip in self.verdicts.iter().filter_map(|verdict| verdict.outcome.err()) {
+            *skipped.entry(skip.code()).or_default() += 1;
+        }
+        (self.verdicts.len() as u64 - skipped.values().sum::<u64>(), skipped)
+    }
+}
+
+/// The section that an address lies in. Sections do not overlap, but for those that are not loaded and all begin
+/// at 0: the first one counts.
+pub fn section_at(sections: &[VariableSection], address: u64) -> Option<&VariableSection> {
+    sections.iter().find(|s| address >= s.address && address - s.address < s.size)
 }
 
 /// Adds the VARs and DATASECs to `tables`.
 pub fn choose(tables: &mut Tables<'_>, symtab: &Symtab<'_>, sections: &[VariableSection]) -> ChosenVariables {
-    let mut variables = std::mem::take(&mut tables.variables);
+    let variables = std::mem::take(&mut tables.variables);
     let mut chosen = ChosenVariables { found: variables.len() as u64, ..ChosenVariables::default() };
-    // Sections do not overlap, but for those that are not loaded and all begin at 0: the first one counts.
-    let section_of = |v: &Variable| {
-        let inside = |s: &&VariableSection| v.address >= s.address && v.address - s.address < s.size;
-        sections.iter().find(inside).filter(|s| s.wanted)
-    };
     let mut wanted: Vec<(&VariableSection, Variable)> = Vec::new();
-    for variable in variables.drain(..) {
-        if let Some(section) = section_of(&variable) {
+    for variable in variables {
+        if let Some(section) = section_at(sections, variable.address).filter(|s| s.wanted) {
             wanted.push((section, variable));
         }
     }
     wanted.sort_by_key(|(section, v)| (section.index, v.address, v.first));
     for run in wanted.chunk_by(|a, b| a.0.index == b.0.index) {
-        add_section(tables, symtab, run, &mut chosen);
+        add_section(tables, symtab, run, &mut chosen.verdicts);
     }
     chosen
 }
@@ -84,29 +103,29 @@ fn add_section(
     tables: &mut Tables<'_>,
     symtab: &Symtab<'_>,
     variables: &[(&VariableSection, Variable)],
-    chosen: &mut ChosenVariables,
+    verdicts: &mut Vec<VariableVerdict>,
 ) {
     let Some((section, _)) = variables.first() else { return };
-    let mut skip = |reason| *chosen.skipped.entry(reason).or_insert(0) += 1;
     let (mut parts, mut end, mut first) = (Vec::new(), 0u64, First::NEVER);
     for (_, variable) in variables {
+        let mut judge = |outcome| verdicts.push(VariableVerdict { first: variable.first, outcome });
         let offset = variable.address - section.address;
         let fits = offset.checked_add(variable.size_bytes).filter(|&e| e <= u64::from(u32::MAX));
         let Some(next_end) = fits.filter(|_| variable.size_bytes > 0) else {
-            skip(SkipVariable::NoSize);
+            judge(Err(SkipVariable::NoSize));
             continue;
         };
         // The address of a variable that the linker discarded is 0, which may be a section's first byte.
         if offset == 0 && !symtab.begins_section(section.index, tables.strings.get(variable.name)) {
-            skip(SkipVariable::Discarded);
+            judge(Err(SkipVariable::Discarded));
             continue;
         }
         if offset < end {
-            skip(SkipVariable::Overlaps);
+            judge(Err(SkipVariable::Overlaps));
             continue;
         }
         if parts.len() >= MAX_VLEN as usize {
-            skip(SkipVariable::TooMany);
+            judge(Err(SkipVariable::TooMany));
             continue;
         }
         let mut hasher = KeyHasher::new(0x200 + Kind::Var as u64);
@@ -127,7 +146,7 @@ fn add_section(
             value: offset << 32 | variable.size_bytes,
         });
         (end, first) = (next_end, first.min(variable.first));
-        chosen.encoded += 1;
+        judge(Ok(id));
     }
     if parts.is_empty() || !crate::btf::is_section_name(&section.name) {
         return;

@@ -169,6 +169,11 @@ impl FuncTable {
         &self.states
     }
 
+    /// One state.
+    pub fn get(&self, id: FuncId) -> &FuncState {
+        &self.states[id.0 as usize]
+    }
+
     /// The parameters of a state; a variadic function ends with one of type void without a name.
     pub fn params(&self, state: &FuncState) -> &[Part] {
         &self.params[state.params.0 as usize..state.params.1 as usize]

@@ -7,6 +7,7 @@
 
 mod func;
 mod key;
+mod sighting;
 mod split;
 mod strings;
 mod types;
@@ -14,6 +15,7 @@ mod variable;
 
 pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
 pub use key::{Key, KeyHasher, KeyIdentity, KeyMap, hash_bytes};
+pub use sighting::{Role, Sighted, Sighting, Unwanted, Word};
 pub use split::{Meaning, Meanings, Refined, Skeleton, SkeletonRef};
 pub use strings::{StrId, Strings};
 pub use types::{Anchor, AnchorClass, AnchorId, Entry, EntryId, Part, Ref, TypeTable, Variant};
@@ -55,6 +57,8 @@ pub struct Tables<'a> {
     pub variables: Vec<Variable>,
     /// For every unit, which definitions and declarations of named structs, unions and enums it holds.
     pub mentions: Vec<Mentions>,
+    /// Where names that are asked about were met; what was found out later stands behind.
+    pub sightings: Vec<Sighting>,
 }
 
 /// The definitions and declarations of named structs, unions and enums in one unit.
@@ -77,6 +81,7 @@ impl<'a> Tables<'a> {
         let entries = self.types.join(other.types, &strings);
         self.funcs.join(other.funcs, &strings, &entries);
         self.variables.extend(other.variables.into_iter().map(|v| v.renumber(&strings, &entries)));
+        self.sightings.extend(other.sightings);
         self.mentions.extend(other.mentions.into_iter().map(|mut mentions| {
             mentions.entries.iter_mut().for_each(|entry| *entry = entries.entry(*entry));
             mentions.foreign.iter_mut().for_each(|anchor| *anchor = entries.anchor(*anchor));

@@ -12,6 +12,7 @@
 
 mod container;
 mod hygiene;
+mod kfuncs;
 mod names;
 mod records;
 mod resolve;
@@ -23,6 +24,7 @@ use std::fmt;
 use super::kinds::{Kind, TypeId};
 use super::read::{Btf, Type};
 pub use container::check_container;
+pub use kfuncs::check_kfuncs;
 
 /// What a rule is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +40,8 @@ pub enum Level {
     Target,
     /// No duplicates, names not shared with the tail of others, order if asked for.
     Hygiene,
+    /// What a kernel lets programs call is there and tagged: [`check_kfuncs`], not part of [`check()`].
+    Kfuncs,
 }
 
 impl Level {
@@ -49,6 +53,7 @@ impl Level {
             Level::Resolve => "resolve",
             Level::Target => "target",
             Level::Hygiene => "hygiene",
+            Level::Kfuncs => "kfuncs",
         }
     }
 }
@@ -58,7 +63,7 @@ impl Level {
 pub struct Levels(u8);
 
 impl Levels {
-    /// Every level.
+    /// Every level of [`check()`].
     pub const ALL: Levels = Levels(0x1f);
     /// None.
     pub const NONE: Levels = Levels(0);
@@ -91,6 +96,9 @@ pub struct KernelVersion {
 }
 
 impl KernelVersion {
+    /// Whatever comes: nothing is too new for it.
+    pub const LATEST: KernelVersion = KernelVersion::new(u16::MAX, u16::MAX);
+
     /// Major and minor.
     pub const fn new(major: u16, minor: u16) -> Self {
         KernelVersion { major, minor }

@@ -74,8 +74,14 @@ impl Record<'_, '_> {
             Struct | Union | Enum | Enum64 => self.identifier("", ty.name_off(), Need::Optional),
             Fwd | Typedef | Func | Var => self.identifier("", ty.name_off(), Need::Required),
             Datasec => {
-                if self.name("", ty.name_off()).is_some_and(|c| !c.is_section_name()) {
+                let class = self.name("", ty.name_off());
+                if class.is_some_and(|c| !c.is_section_name()) {
                     self.bad(format_args!("the name is not of 1 to 512 printable bytes"));
+                } else if class.is_some_and(|c| !c.is_identifier())
+                    && self.target.is_some_and(|v| v < KernelVersion::new(6, 12))
+                {
+                    let reason = format_args!("the name is no identifier, as kernels up to 6.1 want it");
+                    self.report.add(Level::Target, &ty, reason);
                 }
             }
             DeclTag | TypeTag => {

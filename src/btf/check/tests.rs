@@ -290,6 +290,7 @@ fn target_and_hygiene_each_rule() {
         (("tag flag", |r| { r.t("x", TypeTag, 1, 0, INT, &[]); }, "kernel 6.15"), (6, 14), (6, 15)),
         (("many", |r| { r.t("x", Union, 0, 70_000, 4, &[1, INT, 0].repeat(70_000)); }, "70000 elements"), (7, 1), (7, 2)),
         (("long name", |r| { r.t(&"x".repeat(129), Fwd, 0, 0, 0, &[]); }, "more than the 128 bytes"), (6, 0), (6, 1)),
+        (("section", |r| { r.t("a b", Datasec, 0, 0, 4, &[]); }, "no identifier"), (6, 1), (6, 12)),
         (("enum64", |r| { r.t("x", Enum64, 0, 0, 8, &[]); }, "from kernel 6.0"), (5, 19), (6, 0)),
         (("signed", |r| { r.t("x", Enum, 1, 0, 8, &[]); }, "from kernel 6.0"), (5, 19), (6, 0)),
     ];
@@ -361,4 +362,29 @@ fn no_quadratic_time() {
     assert!(check(&btf, &options).len() > 50_000);
     assert!(btf.find(Kind::Struct, b"a").is_none());
     assert_eq!(btf.pointer_bytes(), None);
+}
+
+#[test]
+fn kfuncs_are_there_and_tagged() {
+    let mut raw = Raw { types: Vec::new(), strings: vec![0], ids: 0 };
+    let proto = raw.t("", Kind::FuncProto, 0, 0, 0, &[]);
+    let tagged = raw.t("tagged", Kind::Func, 0, 0, proto, &[]);
+    let other = raw.t("other", Kind::Func, 0, 0, proto, &[]);
+    raw.t("third", Kind::Func, 0, 0, proto, &[]);
+    raw.t("bpf_kfunc", Kind::DeclTag, 0, 0, tagged, &[u32::MAX]);
+    // Another tag, and the right one on a parameter.
+    raw.t("bpf_fastcall", Kind::DeclTag, 0, 0, other, &[u32::MAX]);
+    raw.t("bpf_kfunc", Kind::DeclTag, 0, 0, other, &[0]);
+    let blob = raw.blob();
+    let btf = Btf::parse(&blob).unwrap();
+    let names: [&[u8]; 4] = [b"tagged", b"other", b"missing", b"tagged"];
+    assert_eq!(
+        lines(&check_kfuncs(&btf, &names, 10)),
+        [
+            "Kfuncs BTF: no FUNC 'missing', which is in a set of kfuncs",
+            "Kfuncs [3] FUNC 'other': is in a set of kfuncs, and not tagged as one",
+        ]
+    );
+    assert_eq!(check_kfuncs(&btf, &names, 1).len(), 1);
+    assert!(check_kfuncs(&btf, &names[..1], 10).is_empty());
 }

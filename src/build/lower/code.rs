@@ -7,7 +7,7 @@ use crate::Result;
 use crate::build::foreign::Copied;
 use crate::build::graph::{Func, Link, Param, Part, Variable};
 use crate::build::scope::{Scope, ScopeKind};
-use crate::dwarf::{Die, Has, NameId, Value, first_address, first_in_ranges};
+use crate::dwarf::{Die, Has, NameId, Target, Value, first_address, first_in_ranges};
 
 impl Lower<'_> {
     pub(super) fn subprogram(&mut self, die: &Die<'_, '_>) -> Result<()> {
@@ -112,7 +112,11 @@ impl Lower<'_> {
 
     #[inline(always)]
     pub(super) fn variable(&mut self, die: &Die<'_, '_>) -> Result<()> {
-        if self.scope() != ScopeKind::Root || self.variables.is_empty() {
+        let is_local = self.scope() != ScopeKind::Root;
+        if is_local || self.variables.is_empty() {
+            if self.is_watching {
+                self.unwanted_variable(die, is_local);
+            }
             return Ok(());
         }
         let has = die.layout.has;
@@ -125,6 +129,8 @@ impl Lower<'_> {
             target: if has.any(Has::TYPE) { Some(self.type_of(die)?) } else { None },
             specification: Link::VOID,
             address: None,
+            anywhere: None,
+            is_local: false,
             external: has.any(Has::EXTERNAL),
             tags: Vec::new(),
         };
@@ -135,6 +141,7 @@ impl Lower<'_> {
                     let address = first_address(die.unit, value);
                     let wanted = |a: &u64| self.variables.iter().any(|range| range.contains(a));
                     variable.address = address.filter(wanted);
+                    variable.anywhere = address;
                 }
                 // gcc's link-time optimisation refers to the variable that its first pass described.
                 dw::DW_AT_specification | dw::DW_AT_abstract_origin => specification = Some(value),
@@ -148,6 +155,36 @@ impl Lower<'_> {
         self.copied(die, Copied::Variable(index));
         self.graph.variables.push(variable);
         self.open(die, Scope::new(ScopeKind::Variable, index, 0))
+    }
+
+    /// A variable that is seen only because names are asked about: nothing may be taken in because of it, so its
+    /// type is not looked at, nor any other unit, and what is damaged is passed over.
+    #[cold]
+    fn unwanted_variable(&mut self, die: &Die<'_, '_>, is_local: bool) {
+        let Ok(name) = die.name() else { return };
+        let mut variable = Variable {
+            offset: die.offset,
+            name,
+            target: None,
+            specification: Link::VOID,
+            address: None,
+            anywhere: None,
+            external: false,
+            is_local,
+            tags: Vec::new(),
+        };
+        let read = die.each_attribute(|at, value| match at {
+            dw::DW_AT_location => variable.anywhere = first_address(die.unit, value),
+            dw::DW_AT_specification | dw::DW_AT_abstract_origin => {
+                if let Ok(Target::Unit(offset)) = die.target(value) {
+                    variable.specification = Link::die(offset);
+                }
+            }
+            _ => {}
+        });
+        if read.is_ok() {
+            self.graph.variables.push(variable);
+        }
     }
 
     /// A tag of clang, which is a child of what it tags, or one of gcc, which stands by itself.

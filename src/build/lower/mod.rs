@@ -40,6 +40,8 @@ pub(super) struct Lower<'l> {
     register_params: u32,
     options: &'l Options,
     variables: &'l [std::ops::Range<u64>],
+    /// Names are asked about: what is not wanted must be seen as well.
+    is_watching: bool,
     scopes: Vec<Scope>,
     dimensions: Vec<u64>,
 }
@@ -127,7 +129,7 @@ impl<'l> Lower<'l> {
         warnings: &'l mut Warnings,
         context: &Context<'l>,
     ) -> Self {
-        let Context { options, variables, machine, .. } = *context;
+        let Context { options, variables, machine, watch, .. } = *context;
         let register_params = machine.register_params;
         let (scopes, dimensions) = (Vec::with_capacity(64), Vec::new());
         let abroad = None;
@@ -139,6 +141,7 @@ impl<'l> Lower<'l> {
             register_params,
             options,
             variables,
+            is_watching: watch.is_some(),
             scopes,
             dimensions,
         }
