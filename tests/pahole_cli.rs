@@ -357,7 +357,8 @@ fn words_that_make_no_sense() {
         ("-J vmlinux --btf_base", 64, "needs a value"),
         ("-J -F btf vmlinux", 64, "format_path=btf"),
         ("-J -j 4 vmlinux", 64, "without a blank"),
-        ("-J vmlinux other", 64, "one FILE"),
+        ("-J -j 4 vmlinux vmlinux", 64, "without a blank"),
+        ("-J --btf_encode_detached=out vmlinux vmlinux", 64, "out cannot hold the BTF of 2 files"),
         ("-J -jmany vmlinux", 64, "many"),
         ("-J missing", 1, "missing: cannot open"),
         ("-J --btf_base missing vmlinux", 1, "missing: cannot open"),
@@ -390,6 +391,49 @@ fn options_may_be_short_or_stand_anywhere() {
     let help = build.run("--help");
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
     assert!(help.stdout.contains("--btf_encode_detached=VALUE"));
+}
+
+/// Each file gets its own, as if the program had been called for each.
+#[test]
+fn several_files() {
+    let build = Build::new();
+    for name in ["a.o", "b.o", "4"] {
+        build.copy(name);
+    }
+    let expected = encoded(plain());
+    build.run("-J a.o 4 b.o").silent();
+    for name in ["a.o", "b.o", "4"] {
+        assert!(build.sections(name) == [expected.clone(), vec![]], "{name}");
+    }
+    // They may share a base.
+    build.run("-J vmlinux").silent();
+    let alone = build.copy("alone.ko");
+    build.run("-J --btf_base vmlinux alone.ko").silent();
+    for name in ["a.ko", "b.ko"] {
+        build.copy(name);
+    }
+    build.run("-J --btf_base vmlinux a.ko b.ko").silent();
+    for name in ["a.ko", "b.ko"] {
+        assert!(build.read(name) == fs::read(&alone).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_fails_does_not_stop_those_that_follow() {
+    let build = Build::new();
+    let (before, after) = (build.copy("before.o"), build.copy("after.o"));
+    fs::write(build.path("text.o"), "no object file").unwrap();
+    let ran = build.run("-J before.o missing.o text.o after.o");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    let lines: Vec<_> = ran.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("missing.o: cannot open") && lines[1].contains("text.o: "), "{lines:?}");
+    let expected = encoded(plain());
+    for (file, name) in [(before, "before.o"), (after, "after.o")] {
+        assert!(build.sections(name) == [expected.clone(), vec![]], "{name}");
+        assert!(fs::metadata(file).unwrap().permissions().mode() & 0o111 != 0);
+    }
+    assert_eq!(build.read("text.o"), b"no object file");
 }
 
 /// Modules of assembler alone.
