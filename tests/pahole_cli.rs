@@ -140,6 +140,25 @@ fn the_version_is_what_builds_put_together_to_a_number() {
     }
 }
 
+/// A build asks for it up to fifty times: there is no pool of threads behind the answer.
+#[test]
+fn the_version_is_answered_before_anything_begins() {
+    let build = Build::new();
+    let threads = |words: &[&str]| {
+        let mut strace = build.command("strace");
+        strace.args(["-f", "-e", "trace=clone,clone3,fork,vfork", "-o", "trace", PAHOLE]).args(words);
+        let output = strace.output().ok().filter(|output| output.status.success())?;
+        let trace = String::from_utf8(build.read("trace")).unwrap();
+        Some((output.stdout, trace.lines().filter(|line| line.contains("clone")).count()))
+    };
+    let Some(encoding) = threads(&["-J", "-j2", "vmlinux"]) else {
+        return skipped("strace is not installed, or may not trace here");
+    };
+    assert!(encoding.1 > 0, "threads are not seen");
+    assert_eq!(threads(&["--version"]), Some((b"v1.31\n".to_vec(), 0)));
+    assert_eq!(threads(&["-J", "-j2", "--version", "vmlinux"]), Some((b"v1.31\n".to_vec(), 0)));
+}
+
 /// The words that the builds of each series pass, for the kernel and for a module; what is encoded; and where
 /// it goes.
 #[test]
