@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Usage,
     /// The system refused to read or write: exit status 74 (`EX_IOERR`).
     Io,
+    /// It may not run now, but could later: exit status 75 (`EX_TEMPFAIL`).
+    Busy,
 }
 
 /// What failed and where.
@@ -51,6 +53,12 @@ impl Error {
     #[cold]
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, message.into())
+    }
+
+    /// There is no room for it now.
+    #[cold]
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Busy, message.into())
     }
 
     /// The system refused; `what` says what was being done.
@@ -92,12 +100,13 @@ impl Error {
         self.0.kind
     }
 
-    /// The exit status of the command line: 1, 2 or 74.
+    /// The exit status of the command line: 1, 2, 74 or 75.
     pub fn exit_code(&self) -> u8 {
         match self.0.kind {
             ErrorKind::Input => 1,
             ErrorKind::Usage => 2,
             ErrorKind::Io => 74,
+            ErrorKind::Busy => 75,
         }
     }
 }

@@ -81,4 +81,3 @@ pub(super) fn locked_by_others(file: BorrowedFd<'_>, start: u64, len: u64) -> io
     let end = u64::try_from(lock.l_len).ok().filter(|&n| n > 0).map_or(u64::MAX, |n| first.saturating_add(n));
     Ok(Some((first, end)))
 }
-

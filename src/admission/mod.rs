@@ -3,6 +3,8 @@
 //! * [`limits`]: what memory and CPUs there are, through nested cgroups of both versions, rlimits and the
 //!   rest of the machine; [`pressure`]: how much everybody waits for them.
 //! * [`jobserver`]: the CPUs that make gives to the commands of a build.
+//! * [`forecast`]: the memory that an encode will take.
+//! * [`ledger`]: the memory that unrelated processes share; [`gates`]: what else must hold before a run begins.
 //!
 //! A value that cannot be read is unknown, which is neither zero nor unlimited. Whatever fails here may
 //! cost time, never a result: admission decides when and on how many workers a run happens, not what
@@ -11,9 +13,14 @@
 //! This room knows no format. Everything that is read of the system lies below a [`Root`], so that tests
 //! read made-up systems.
 
+mod book;
 pub mod cgroup;
+pub mod forecast;
+pub mod gates;
 pub mod jobserver;
+pub mod ledger;
 pub mod limits;
+mod lock;
 pub mod makeflags;
 pub mod pressure;
 pub mod size;
@@ -60,4 +67,25 @@ pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
         let number = rest.strip_prefix([' ', '\t'])?;
         number.split_whitespace().next()?.parse().ok()
     })
+}
+
+/// Memory of a process and all that it started, in bytes: what cannot be dropped. Nothing counts twice, and what
+/// ended meanwhile counts as nothing.
+pub fn tree_memory(pid: u32) -> u64 {
+    let mut sum = 0_u64;
+    let mut processes = vec![pid];
+    // More than any command has; a bound, as they come and go while this reads.
+    for _ in 0..10_000 {
+        let Some(pid) = processes.pop() else { break };
+        let root = Root::system();
+        let status = root.read(format!("/proc/{pid}/status")).unwrap_or_default();
+        let kib = |name| field(&status, name).unwrap_or(0);
+        sum += (kib("RssAnon") + kib("RssShmem") + kib("VmSwap")).saturating_mul(1024);
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        for thread in threads {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            processes.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+    }
+    sum
 }

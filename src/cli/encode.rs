@@ -15,9 +15,10 @@ use btfgen::{Base, Encoder, Error, Features, Files, Image, Jobs, Options, Result
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::admit::Wishes;
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
-use super::share::Share;
+use super::share::{self, Share, Work};
 use super::source::BaseFile;
 use super::{one_line, signals, tell};
 
@@ -47,6 +48,8 @@ pub(crate) struct Request {
     pub(crate) options: Options,
     /// On how many workers.
     pub(crate) jobs: Jobs,
+    /// How to share the machine.
+    pub(crate) wishes: Wishes,
     /// Where the figures go as JSON.
     pub(crate) stats: Option<Destination>,
     /// The figures go to standard error as a tree.
@@ -105,9 +108,20 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         return write_nothing(request, &output, base.btf().endian());
     }
     let bar = Bar::new(request.progress, "units");
-    let progress = |begun, total| bar.show(begun, total);
-    let mut share = Share::take(request.jobs, &image)?;
-    let mut encoder = Encoder::new(request.options.clone()).jobs(share.jobs()).progress(&progress);
+    let features = share::features(&image, base.as_ref().map_or(0, |base| base.btf().data().len() as u64));
+    let mut share = Share::take(&Work {
+        label: &input.file_name().unwrap_or_default().to_string_lossy(),
+        jobs: request.jobs,
+        wishes: &request.wishes,
+        bytes: features.info_bytes,
+        peak: &|workers| features.peak(workers),
+    })?;
+    let progress = |begun, total| {
+        bar.show(begun, total);
+        share.observe();
+    };
+    let mut encoder =
+        Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs())).progress(&progress);
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }

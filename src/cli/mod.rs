@@ -9,6 +9,7 @@ mod check;
 mod diff;
 mod dump;
 mod encode;
+mod estimate;
 mod inspect;
 mod language;
 mod modules;
@@ -29,11 +30,12 @@ use btfgen::{Error, Result};
 use native::Command;
 
 /// What each exit status means: in the help, in the manual page and in `Error::exit_code`.
-pub(crate) const EXIT_STATUS: [(u8, &str); 4] = [
+pub(crate) const EXIT_STATUS: [(u8, &str); 5] = [
     (0, "done; for check: no violation; for diff: no difference"),
     (1, "the input cannot be encoded; for check: there are violations; for diff: differences"),
     (2, "the command was put together wrongly; for diff: any error"),
     (74, "the system refused to read or write"),
+    (75, "there is no room for it now; try later"),
 ];
 
 /// What a program is for, whatever its file is named.
@@ -81,7 +83,8 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
         Command::Encode(request) => encode::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Modules(request) => modules::run(&request),
         Command::Check(request) => check::run(&request),
-        Command::Admit(args) => admit::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Estimate(args) => estimate::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Admit(args) => admit::run(&args),
         Command::Diff(request) => Ok(diff::run(&request)),
         Command::Dump(request) => dump::run(&request).map(|()| ExitCode::SUCCESS),
         Command::Text(text) => output::print(&text).map(|_| ExitCode::SUCCESS),

@@ -11,14 +11,17 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use btfgen::admission::forecast::Features;
 use btfgen::btf::Writer;
 use btfgen::elf::insert::Signature;
 use btfgen::report::Report;
 use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Result};
 use serde_json::json;
 
+use super::admit::Wishes;
 use super::encode::{Bar, has_nothing, rewritten};
 use super::output::{self, Destination, Staged, Target};
+use super::share::{self, Share, Work};
 use super::source::BaseFile;
 use super::{complain, one_line, signals, tell};
 
@@ -37,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) options: Options,
     /// On how many workers.
     pub(crate) jobs: Jobs,
+    /// How to share the machine.
+    pub(crate) wishes: Wishes,
     /// The results are JSON.
     pub(crate) json: bool,
     /// A bar shows on standard error how far it is, if that is a terminal.
@@ -79,14 +84,24 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
     let btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let base = btf.as_ref().map(Base::new);
-    let workers = request.jobs.count().clamp(1, modules.len());
+    let largest =
+        Largest::of(&modules, request.jobs.count(), btf.as_ref().map_or(0, |b| b.data().len() as u64));
+    let mut share = Share::take(&Work {
+        label: "modules",
+        jobs: request.jobs,
+        wishes: &request.wishes,
+        bytes: modules.iter().map(|(size, _)| size / 2).sum(),
+        peak: &|workers| largest.peak(workers),
+    })?;
+    let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.
-    let each = Jobs::exactly(request.jobs.count() / workers);
+    let each = Jobs::exactly(share.jobs().get() / workers);
     let (next, failed, deaf) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     let bar = Mutex::new(Bar::new(request.progress, "modules"));
     let work = || {
         while let Some((_, path)) = modules.get(next.fetch_add(1, Ordering::Relaxed)) {
             let result = module(request, base.as_ref(), path, each);
+            share.observe();
             let Ok(bar) = bar.lock() else { return };
             bar.show(next.load(Ordering::Relaxed).min(modules.len()), modules.len());
             bar.suspend(|| tell_result(request, path, &result, &deaf));
@@ -101,6 +116,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         }
         work();
     });
+    share.give_back();
     if let Ok(bar) = bar.lock() {
         bar.clear();
     }
@@ -111,6 +127,37 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     // They go with the process, which ends now.
     std::mem::forget(base);
     Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+/// What the largest files take, which are encoded at the same time as the first.
+struct Largest(Vec<Features>);
+
+impl Largest {
+    /// `modules` are sorted by size.
+    fn of(modules: &[(u64, PathBuf)], count: usize, base_bytes: u64) -> Self {
+        let features = |(i, (size, path)): (usize, &(u64, PathBuf))| {
+            // The base is there once.
+            let base_bytes = if i == 0 { base_bytes } else { 0 };
+            let is_plain = path.extension().is_some_and(|ending| ending == "ko");
+            match is_plain.then(|| Image::open(path).ok()).flatten() {
+                Some(image) => share::features(&image, base_bytes),
+                // Decompressing is most of the work. Debugging information is packed to a sixth or more.
+                None => Features {
+                    info_bytes: 3 * size,
+                    copied_bytes: 9 * size,
+                    is_relocatable: true,
+                    base_bytes,
+                },
+            }
+        };
+        Largest(modules.iter().take(count).enumerate().map(features).collect())
+    }
+
+    /// Anonymous memory at its peak, in bytes, on so many workers.
+    fn peak(&self, workers: usize) -> u64 {
+        let each = self.0.iter().take(workers).map(|features| features.peak(1));
+        each.fold(0, u64::saturating_add)
+    }
 }
 
 /// Adds a file, or all modules below a directory, with their sizes in bytes.

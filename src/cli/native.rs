@@ -12,7 +12,8 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::admit::AdmitArgs;
+use super::admit::{AdmitArgs, Wishes};
+use super::estimate::EstimateArgs;
 use super::inspect::{DiffArgs, DumpArgs};
 use super::output::Destination;
 use super::{EXIT_STATUS, check, diff, dump, encode, language, modules};
@@ -25,8 +26,10 @@ pub(crate) enum Command {
     Modules(Box<modules::Request>),
     /// Check files.
     Check(check::Request),
+    /// Say what an encode will take.
+    Estimate(EstimateArgs),
     /// Ask for a share of the machine, or about it.
-    Admit(AdmitArgs),
+    Admit(Box<AdmitArgs>),
     /// Compare two BTFs.
     Diff(diff::Request),
     /// Show BTF.
@@ -56,6 +59,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, cla
         Sub::Check(args) => Ok(Command::Check(args.request())),
         Sub::Diff(args) => Ok(Command::Diff(args.request())),
         Sub::Dump(args) => Ok(Command::Dump(args.request())),
+        Sub::Estimate(args) => Ok(Command::Estimate(args)),
         Sub::Admit(args) => Ok(Command::Admit(args)),
         Sub::Completions { shell } => {
             let mut text = Vec::new();
@@ -175,6 +179,14 @@ enum Sub {
     /// load, target for kernels before the version given with --kernel; hygiene is what no kernel refuses
     /// but nobody should write.
     Check(CheckArgs),
+    /// Say what memory an encode of a file will take, by its headers alone
+    Estimate(EstimateArgs),
+    /// Run a command when there is room for it, or show what memory and CPUs may be used here
+    ///
+    /// Commands that are run this way, and btfgen itself, share the memory of the machine without a daemon: each
+    /// says what it needs and waits until that fits, first come, first served. One may always run. What a command
+    /// held is free when it ends, however it ends. The exit status is that of the command.
+    Admit(Box<AdmitArgs>),
     /// Compare two BTFs as graphs: ids and order do not matter
     ///
     /// Each cause is reported once, by category; how many types differ only because they contain it is counted
@@ -185,8 +197,6 @@ enum Sub {
     /// raw is the form of bpftool btf dump; json is documented with btfgen::dump::json; c is a header for BPF
     /// programs, vmlinux.h, with the types of the base and of every FILE in one.
     Dump(DumpArgs),
-    /// Show what memory and CPUs may be used here
-    Admit(AdmitArgs),
     /// Write a completion script for a shell to standard output
     Completions {
         /// The shell
@@ -247,6 +257,9 @@ struct EncodeArgs {
     #[command(flatten)]
     options: OptionArgs,
 
+    #[command(flatten)]
+    wishes: Wishes,
+
     /// Write what was done as JSON; - for standard output
     ///
     /// One object with a schema_version, within which keys are only added: phases with their times, types by
@@ -278,6 +291,7 @@ impl EncodeArgs {
             base: self.base,
             options,
             jobs: self.jobs.unwrap_or_default(),
+            wishes: self.wishes,
             stats: self.stats,
             verbose: self.verbose,
             progress: !self.quiet,
@@ -387,6 +401,9 @@ struct ModulesArgs {
     #[command(flatten)]
     options: OptionArgs,
 
+    #[command(flatten)]
+    wishes: Wishes,
+
     /// Write the results as JSON, one object in a line: module, ok, and bytes, types, functions or error
     #[arg(long)]
     json: bool,
@@ -405,6 +422,7 @@ impl ModulesArgs {
             signature: if self.force { Signature::Drop } else { Signature::Refuse },
             options: self.options.options(self.distill_base),
             jobs: self.jobs.unwrap_or_default(),
+            wishes: self.wishes,
             json: self.json,
             progress: !self.quiet,
         }

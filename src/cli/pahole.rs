@@ -15,6 +15,7 @@ use std::process::{self, ExitCode};
 use btfgen::elf::insert::Signature;
 use btfgen::{Error, Features, Jobs, Options};
 
+use super::admit::Wishes;
 use super::output::{self, Destination};
 use super::{complain, encode, language, native, tell};
 
@@ -455,6 +456,7 @@ impl<'e> Wanted<'e> {
             without_dwarf: encode::WithoutDwarf::Nothing,
             options: self.options.clone(),
             jobs: self.jobs,
+            wishes: Wishes::default(),
             stats: None,
             verbose: self.verbose,
             progress: false,

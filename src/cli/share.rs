@@ -1,15 +1,23 @@
-//! What an encode takes of a machine that others use as well: its workers.
+//! What encoding takes of a machine that others use as well: memory, then workers.
 //!
 //! Asked for when the size of the work is known and before it begins, given back when it is done. It decides
-//! how long the encode takes, never what comes of it.
+//! how long the encode takes, never what comes of it. Memory comes first: nobody waits for it while holding
+//! slots that others could use.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use btfgen::admission::Root;
+use btfgen::admission::forecast::Features;
+use btfgen::admission::gates::Gates;
 use btfgen::admission::jobserver::{Jobserver, Slots, environment};
+use btfgen::admission::ledger::{Offer, Reservation};
 use btfgen::admission::limits::Cpus;
+use btfgen::admission::tree_memory;
 use btfgen::{Image, Jobs, Result};
+
+use super::admit::Wishes;
 
 /// Bytes of debugging information below which another worker costs more than it does.
 const BYTES_PER_WORKER: u64 = 1 << 20;
@@ -18,43 +26,75 @@ const BYTES_PER_WORKER: u64 = 1 << 20;
 /// encode begins with those that are there.
 const TOKEN_WAIT: Duration = Duration::from_millis(10);
 
+/// How often the use of memory is written down.
+const OBSERVE: Duration = Duration::from_millis(250);
+
 /// What an encode was given.
 #[derive(Debug)]
 pub(crate) struct Share {
     slots: Option<Slots>,
-    jobs: Jobs,
+    reservation: Mutex<Option<Reservation>>,
+    /// When the use was written down last.
+    observed: Mutex<Instant>,
+    jobs: NonZeroUsize,
+}
+
+/// What is to be done, as far as sharing asks.
+pub(crate) struct Work<'a> {
+    /// What others see it called.
+    pub(crate) label: &'a str,
+    /// The workers that were asked for.
+    pub(crate) jobs: Jobs,
+    /// How to share the machine.
+    pub(crate) wishes: &'a Wishes,
+    /// Debugging information, in bytes.
+    pub(crate) bytes: u64,
+    /// Anonymous memory at its peak, in bytes, on so many workers.
+    pub(crate) peak: &'a dyn Fn(usize) -> u64,
 }
 
 impl Share {
-    /// Asks for workers: as many as were named or as there are CPUs, no more than the work can keep busy, and
-    /// below make no more than it has slots to spare.
+    /// Asks for workers: as many as were named or as there are CPUs, no more than there is memory for, and
+    /// below make no more than the work can keep busy and make has slots to spare for.
     ///
     /// # Errors
-    /// `BTFGEN_JOBSERVER` makes no sense.
-    pub(crate) fn take(jobs: Jobs, image: &Image) -> Result<Share> {
-        let most = match jobs {
+    /// A variable makes no sense; or there is no room, and the user wants to hear of that.
+    pub(crate) fn take(work: &Work<'_>) -> Result<Share> {
+        let mut jobs = match work.jobs {
             Jobs::Auto => Cpus::read(&Root::system()).count(),
             Jobs::Exactly(count) => count,
         };
-        let slots = match Jobserver::find(environment)? {
-            Jobserver::None => return Ok(Share { slots: None, jobs: Jobs::Exactly(most) }),
-            Jobserver::Slots(slots) => slots,
+        let server = Jobserver::find(environment)?;
+        if matches!(server, Jobserver::Slots(_)) {
+            let useful = usize::try_from(work.bytes / BYTES_PER_WORKER).unwrap_or(usize::MAX);
+            jobs = jobs.min(NonZeroUsize::MIN.saturating_add(useful));
+        }
+        // All workers, half of them, down to one.
+        let counts = std::iter::successors(Some(jobs.get()), |&n| (n > 1).then_some(n / 2));
+        let offer = |n| Offer { bytes: (work.peak)(n), threads: u32::try_from(n).unwrap_or(u32::MAX) };
+        let wishes = work.wishes.with_environment()?;
+        let reservation = wishes.acquire(counts.map(offer).collect(), work.label, None, Gates::none())?;
+        let threads = reservation.as_ref().and_then(|r| NonZeroUsize::new(r.offer().threads as usize));
+        let mut share = Share {
+            slots: None,
+            reservation: Mutex::new(reservation),
+            observed: Mutex::new(Instant::now()),
+            jobs: jobs.min(threads.unwrap_or(jobs)),
         };
-        let mut share = Share { slots: Some(slots), jobs: Jobs::Exactly(NonZeroUsize::MIN) };
-        let useful = usize::try_from(debug_info_bytes(image) / BYTES_PER_WORKER).unwrap_or(usize::MAX);
-        let extra = useful.min(most.get() - 1);
-        if let Some(slots) = share.slots.as_mut().filter(|_| extra > 0) {
+        if let Jobserver::Slots(mut slots) = server {
+            let extra = share.jobs.get() - 1;
             slots.want(extra);
             slots.wait(extra, TOKEN_WAIT);
             // Those that come later would lie idle.
             slots.want(slots.workers() - 1);
-            share.jobs = Jobs::Exactly(NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN));
+            share.jobs = NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN);
+            share.slots = Some(slots);
         }
         Ok(share)
     }
 
     /// The workers that may run.
-    pub(crate) fn jobs(&self) -> Jobs {
+    pub(crate) fn jobs(&self) -> NonZeroUsize {
         self.jobs
     }
 
@@ -63,11 +103,50 @@ impl Share {
         if let Some(slots) = &mut self.slots {
             slots.finish();
         }
+        if let Ok(mut reservation) = self.reservation.lock() {
+            *reservation = None;
+        }
+    }
+
+    /// Writes down what is in use, now and then: so much less is promised. Called by any worker, and waits for none.
+    pub(crate) fn observe(&self) {
+        let Ok(mut observed) = self.observed.try_lock() else { return };
+        if observed.elapsed() < OBSERVE {
+            return;
+        }
+        *observed = Instant::now();
+        if let Ok(mut reservation) = self.reservation.try_lock()
+            && let Some(reservation) = reservation.as_mut()
+        {
+            let used = tree_memory(std::process::id());
+            // What does not work only leaves the promise as it is; more than was asked for is said, if there is room.
+            let _ = reservation.observe(used);
+            if used > reservation.reserved() {
+                let _ = reservation.try_extend(used);
+            }
+        }
     }
 }
 
-/// The size of the debugging information as it is in the file.
-fn debug_info_bytes(image: &Image) -> u64 {
-    let names: [&[u8]; 4] = [b".debug_info", b".zdebug_info", b".debug_types", b".zdebug_types"];
-    image.sections().iter().filter(|s| names.contains(&s.name.as_slice())).map(|s| s.size).sum()
+/// What a forecast needs to know of an image. What is damaged counts as nothing: the encode will say so.
+pub(crate) fn features(image: &Image, base_bytes: u64) -> Features {
+    let mut features = Features { is_relocatable: image.is_relocatable(), base_bytes, ..Features::default() };
+    let names: [&[u8]; 2] = [b".debug_info", b".debug_types"];
+    let others: [&[u8]; 8] = [
+        b".debug_abbrev",
+        b".debug_str",
+        b".debug_line_str",
+        b".debug_str_offsets",
+        b".debug_addr",
+        b".debug_line",
+        b".debug_rnglists",
+        b".debug_loclists",
+    ];
+    for name in names.into_iter().chain(others) {
+        let (size, copied) = image.debug_section_size(name).unwrap_or_default();
+        features.info_bytes =
+            features.info_bytes.saturating_add(if names.contains(&name) { size } else { 0 });
+        features.copied_bytes = features.copied_bytes.saturating_add(copied);
+    }
+    features
 }

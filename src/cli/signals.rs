@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use libc::{c_int, c_void, siginfo_t};
 
@@ -80,6 +80,39 @@ impl Drop for Unfinished {
             // The string stays allocated, because a handler on another thread may be reading it.
             slot.store(ptr::null_mut(), Ordering::Release);
         }
+    }
+}
+
+/// The process that signals are for, and 0 if there is none.
+static RECEIVER: AtomicI32 = AtomicI32::new(0);
+
+/// From now on, signals that end a process go to the one that [`forward_to`] names.
+pub(crate) fn forward_from_here() {
+    for signal in ENDING.into_iter().chain([libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2]) {
+        if !is_ignored(signal) {
+            install(signal, on_forward);
+        }
+    }
+}
+
+/// Names the process that signals go to.
+pub(crate) fn forward_to(pid: u32) {
+    RECEIVER.store(c_int::try_from(pid).unwrap_or(0), Ordering::Release);
+}
+
+/// Calls nothing but `kill` and what [`die_of`] calls, which are async-signal-safe.
+#[allow(unsafe_code)]
+extern "C" fn on_forward(signal: c_int, info: *mut siginfo_t, _context: *mut c_void) {
+    // SAFETY: with SA_SIGINFO the system passes a valid siginfo_t.
+    let code = unsafe { (*info).si_code };
+    match RECEIVER.load(Ordering::Acquire) {
+        0 => die_of(signal),
+        // What is typed at a terminal goes to all of its foreground by itself.
+        _ if code == libc::SI_KERNEL => {}
+        // SAFETY: the call takes any numbers.
+        pid => unsafe {
+            libc::kill(pid, signal);
+        },
     }
 }
 

@@ -17,6 +17,31 @@ pub(super) fn linked_name(name: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl Image {
+    /// Bytes of the content that [`debug_section`](Self::debug_section) would give, and how many of them would not
+    /// be borrowed from the file, by the headers alone.
+    ///
+    /// # Errors
+    /// A compression header is damaged.
+    pub fn debug_section_size(&self, name: &[u8]) -> Result<(u64, u64)> {
+        let (mut size, mut copied, mut count) = (0_u64, 0_u64, 0);
+        for (i, section) in self.sections.iter().enumerate() {
+            if section.is_loaded() || *linked_name(&section.name) != *name {
+                continue;
+            }
+            let coded = self.coding(section).map_err(|e| e.in_file(&self.path))?;
+            let is_relocation = |s: &&Section| {
+                matches!(s.kind, spec::SHT_REL | spec::SHT_RELA | spec::SHT_CREL) && s.info as usize == i
+            };
+            let is_relocated = self.is_relocatable() && self.sections.iter().any(|s| is_relocation(&s));
+            size = size.saturating_add(coded.size);
+            count += 1;
+            if is_relocated || !matches!(coded.coding, Coding::Plain) {
+                copied = copied.saturating_add(coded.size);
+            }
+        }
+        Ok((size, if count > 1 { size } else { copied }))
+    }
+
     /// The content of all sections of that name that are not loaded, as a linker would put them together:
     /// one directly behind the other in the order of the file, decompressed, and relocated if this is an
     /// object file. Empty if there is none; borrowed from the file if nothing is to be done.

@@ -1,28 +1,35 @@
-//! `btfgen admit status`: the limits that hold for this process, and which of them binds.
+//! `btfgen admit status`: the limits that hold for this process, which of them binds, and who holds what.
 
 use btfgen::admission::Root;
 use btfgen::admission::cgroup::Version;
+use btfgen::admission::jobserver::environment;
+use btfgen::admission::ledger::{Entry, Ledger};
 use btfgen::admission::limits::{Bound, Cpus, Limit, Memory};
 use btfgen::admission::pressure::{Pressure, Resource};
 use btfgen::admission::size::show_bytes;
 use serde_json::{Value, json};
+
+use super::super::one_line;
 
 /// Everything that is shown, read at one moment.
 pub(super) struct Status {
     memory: Memory,
     cpus: Cpus,
     pressure: Vec<(Resource, Option<Pressure>)>,
+    /// Who holds and waits; nothing if there is no ledger, or none that can be used.
+    entries: Option<Vec<Entry>>,
 }
 
 impl Status {
     pub(super) fn read(root: &Root) -> Self {
         let pressure = Resource::ALL.map(|resource| (resource, Pressure::here(root, resource)));
-        Status { memory: Memory::read(root), cpus: Cpus::read(root), pressure: pressure.into() }
+        let entries = Ledger::find(environment).and_then(|ledger| ledger.entries().ok());
+        Status { memory: Memory::read(root), cpus: Cpus::read(root), pressure: pressure.into(), entries }
     }
 
     /// As JSON, without a newline at the end. What is unknown is null, what has no limit is the string `unlimited`.
     pub(super) fn json(&self) -> Value {
-        let Status { memory, cpus, pressure } = self;
+        let Status { memory, cpus, pressure, entries } = self;
         let groups = memory.groups.iter().map(|group| {
             json!({
                 "path": group.path,
@@ -41,8 +48,21 @@ impl Status {
             });
             (resource.name().to_owned(), shares.unwrap_or_default())
         });
+        let entry = |entry: &Entry| {
+            json!({
+                "state": if entry.is_running { "running" } else { "waiting" },
+                "label": entry.label,
+                "pid": entry.pid,
+                "reserved_bytes": entry.reserved,
+                "observed_bytes": entry.observed,
+                "threads": entry.threads,
+                "age_seconds": entry.age.as_secs_f64(),
+                "overtaken": entry.overtaken,
+            })
+        };
         json!({
             "schema_version": 1,
+            "ledger": entries.as_ref().map(|entries| entries.iter().map(entry).collect::<Vec<_>>()),
             "memory": {
                 "limit": bound_json(memory.limit()),
                 "headroom": bound_json(memory.headroom()),
@@ -69,7 +89,7 @@ impl Status {
 
     /// For people.
     pub(super) fn text(&self) -> String {
-        let Status { memory, cpus, pressure } = self;
+        let Status { memory, cpus, pressure, entries } = self;
         let mut text = String::new();
         let mut line = |name: &str, value: String| text.push_str(&format!("{name:<24}{value}\n"));
         line("memory limit", bound(memory.limit()));
@@ -100,6 +120,23 @@ impl Status {
                 format!("some {:.2} %{full} of the last 10 s", p.some.avg10)
             });
             line(&format!("pressure on {}", resource.name()), shares);
+        }
+        match entries {
+            None => line("ledger", "cannot be used".to_owned()),
+            Some(entries) if entries.is_empty() => line("ledger", "nobody holds or waits".to_owned()),
+            Some(entries) => {
+                for entry in entries {
+                    let state = if entry.is_running { "running" } else { "waiting" };
+                    let (reserved, used) = (show_bytes(entry.reserved), show_bytes(entry.observed));
+                    let seconds = entry.age.as_secs();
+                    let label = one_line(&entry.label);
+                    let what = format!(
+                        "{reserved} for {label}, process {}, uses {used}, since {seconds} s",
+                        entry.pid
+                    );
+                    line(state, what);
+                }
+            }
         }
         text
     }

@@ -1,0 +1,556 @@
+//! Memory that unrelated processes on one machine share: each says how much it will need and waits until that fits.
+//!
+//! In: a [`Request`]. Out: a [`Reservation`], which lasts until it is dropped or its process ends, however it ends.
+//! There is no daemon; what is held stands in a file, and locks that the kernel drops with their processes make it
+//! true. These rules hold:
+//!
+//! * If nobody holds anything, whoever is first is let in, whatever it asks for.
+//! * Nobody waits for more memory while it holds some: [`Reservation::try_extend`] says yes or no.
+//! * Every wait ends in time. Then the smallest offer is taken anyway, unless the caller insists.
+//! * First come, first served. Small requests may go before a large one that does not fit yet, but not more than
+//!   [`MAX_OVERTAKEN`] times and for [`MAX_OVERTAKING`].
+//! * Of different opinions on the budget the strictest of those that live counts.
+//! * What runs within a reservation takes its part of that, and never waits for anybody outside of it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::book::{Book, Page, Record, State, Watch};
+use super::gates::Gates;
+use super::lock;
+use crate::{Error, Result};
+
+/// How often a waiting request may be overtaken.
+pub const MAX_OVERTAKEN: u32 = 16;
+/// How long a waiting request may be overtaken.
+pub const MAX_OVERTAKING: Duration = Duration::from_secs(10);
+/// A request is small if so many of its kind fit into the budget.
+const SMALL: u64 = 16;
+
+/// A size in which a run could be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// Memory at its peak.
+    pub bytes: u64,
+    /// Workers.
+    pub threads: u32,
+}
+
+/// A look at what is left of the memory beside what the ledger knows of.
+#[derive(Debug, Clone, Copy)]
+pub struct Live {
+    /// Tells how much could be had now, in bytes.
+    pub headroom: fn() -> Option<u64>,
+    /// Bytes of it that shall be left.
+    pub safety: u64,
+}
+
+/// What a run asks for.
+#[derive(Debug)]
+pub struct Request {
+    /// Sizes in which it could be done, the preferred one first. Not empty.
+    pub offers: Vec<Offer>,
+    /// What all who share the ledger may have together, in bytes.
+    pub budget: u64,
+    /// Memory that can be had now, by which strangers are seen, and what of it shall be left; nothing if only
+    /// the ledger counts.
+    pub live: Option<Live>,
+    /// How long to wait.
+    pub max_wait: Duration,
+    /// After that time fail instead of running in the smallest size.
+    pub insist: bool,
+    /// A name for people, of which 32 bytes count.
+    pub label: String,
+    /// No more than so many of the same name at the same time.
+    pub max_instances: Option<u32>,
+    /// What must hold besides, if anybody else runs.
+    pub gates: Gates,
+    /// The reservation that this run is part of, as [`Reservation::cookie`] gave it.
+    pub parent: Option<String>,
+}
+
+/// A ledger.
+#[derive(Debug)]
+pub struct Ledger(PathBuf);
+
+/// What somebody holds or waits for, for people.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// It runs; else it is the first of those that wait.
+    pub is_running: bool,
+    /// Bytes asked for.
+    pub reserved: u64,
+    /// Bytes in use, as far as is known.
+    pub observed: u64,
+    /// Workers.
+    pub threads: u32,
+    /// The process that asked, in its own namespace.
+    pub pid: u32,
+    /// How long.
+    pub age: Duration,
+    /// How often it was overtaken.
+    pub overtaken: u32,
+    /// Its name.
+    pub label: String,
+}
+
+impl Ledger {
+    /// The ledger of this machine, or nothing if there is no place for one. `BTFGEN_ADMIT_DIR` names a directory.
+    pub fn find(environment: impl Fn(&str) -> Option<OsString>) -> Option<Ledger> {
+        super::book::directory(environment).map(Ledger)
+    }
+
+    /// The ledger in a directory.
+    pub fn at(directory: impl Into<PathBuf>) -> Ledger {
+        Ledger(directory.into())
+    }
+
+    /// Who holds and who waits. Those who wait behind others are not listed.
+    ///
+    /// # Errors
+    /// The ledger cannot be used.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let records = Book::open(&self.0)?.enter()?.records()?;
+        let now = now();
+        let used = records.iter().filter(|record| record.state != State::Free);
+        let entry = |record: &Record| Entry {
+            is_running: record.state == State::Running,
+            reserved: record.reserved,
+            observed: record.observed,
+            threads: record.threads,
+            pid: record.pid,
+            age: Duration::from_millis(now.saturating_sub(record.since)),
+            overtaken: record.overtaken,
+            label: String::from_utf8_lossy(&record.label).trim_end_matches('\0').to_owned(),
+        };
+        Ok(used.map(entry).collect())
+    }
+
+    /// Waits until the request fits.
+    ///
+    /// # Errors
+    /// The ledger cannot be used; or the time is over and the caller insists, then the kind of the error is
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
+    pub fn acquire(&self, request: &Request) -> Result<Reservation> {
+        self.acquire_within(request, request.max_wait)
+    }
+
+    fn acquire_within(&self, request: &Request, max_wait: Duration) -> Result<Reservation> {
+        let deadline = Instant::now() + max_wait;
+        let mut book = Book::open(&self.0)?;
+        let life = book.reopen()?;
+        let claim = Claim::new(&mut book, request)?;
+        let queue = match claim.parent {
+            Some(place) => 8 + place as u64,
+            // Who waits for something else than memory shall not be in the way of those who do not.
+            None if !request.gates.is_empty() => 2,
+            None if request.max_instances.is_some() => 10_000 + claim.name_hash() % 1000,
+            None if claim.is_small() => 0,
+            None => 1,
+        };
+        let turn = Turn::wait(&book, Book::queue(queue), deadline)?;
+        let mut place: Option<usize> = None;
+        let mut was_aside = false;
+        // Before the first look, so that no change is missed.
+        let mut watch = None;
+        let mut pause = Pause::default();
+        loop {
+            let page = book.enter()?;
+            if !page.is_of(&life) {
+                drop(page);
+                let max_wait = deadline.saturating_duration_since(Instant::now());
+                return self.acquire_within(request, max_wait);
+            }
+            let records = page.records()?;
+            let is_aside = claim.must_stand_aside(&records, place);
+            let time_is_over = Instant::now() >= deadline;
+            let decision = match turn {
+                Some(_) if !is_aside => claim.decide(&records, place),
+                _ => Decision::Wait,
+            };
+            let offer = match decision {
+                Decision::Go { offer, overtakes } => {
+                    if let Some((other, mut record)) = overtakes {
+                        record.overtaken += 1;
+                        page.write(other, &record)?;
+                    }
+                    Some((offer, false))
+                }
+                Decision::Wait if time_is_over && !request.insist => {
+                    claim.smallest().map(|offer| (offer, true))
+                }
+                Decision::Wait => None,
+            };
+            if let Some((offer, was_forced)) = offer {
+                let place = match place {
+                    Some(place) => place,
+                    None => page.place(&records, &life)?,
+                };
+                let record = Record { state: State::Running, since: now(), ..claim.record(offer) };
+                page.write(place, &record)?;
+                drop(page);
+                return Ok(Reservation { book, life, place, record, offer, was_forced });
+            }
+            if time_is_over {
+                if let Some(place) = place {
+                    page.free(place, &life)?;
+                }
+                let hint = "others hold the memory: see btfgen admit status, or allow a longer --max-wait";
+                let asked = super::size::show_bytes(claim.smallest().map_or(0, |offer| offer.bytes));
+                return Err(Error::busy(format!("there is no room for {asked}")).hint(hint));
+            }
+            if place.is_none() || is_aside != was_aside {
+                let own = match place {
+                    Some(place) => place,
+                    None => page.place(&records, &life)?,
+                };
+                let offer = request.offers.first().copied().unwrap_or(Offer { bytes: 0, threads: 1 });
+                page.write(own, &Record { state: State::Waiting, is_aside, ..claim.record(offer) })?;
+                (place, was_aside) = (Some(own), is_aside);
+            }
+            drop(page);
+            if watch.is_none() {
+                watch = book.watch();
+                continue;
+            }
+            pause.wait(watch.as_ref(), deadline);
+        }
+    }
+}
+
+/// How long to wait for a change: briefly after one, because the locks of a process that ends go shortly after what
+/// can be seen of its end.
+#[derive(Default)]
+struct Pause(usize);
+
+impl Pause {
+    fn wait(&mut self, watch: Option<&Watch>, deadline: Instant) {
+        const PAUSES: [u64; 4] = [1, 5, 25, 200];
+        let pause = Duration::from_millis(PAUSES.get(self.0).copied().unwrap_or(200));
+        let pause = pause.min(deadline.saturating_duration_since(Instant::now()));
+        self.0 = (self.0 + 1).min(PAUSES.len() - 1);
+        match watch {
+            Some(watch) if watch.wait(pause) => self.0 = 0,
+            Some(_) => {}
+            None => std::thread::sleep(pause.min(Duration::from_millis(25))),
+        }
+    }
+}
+
+/// The right to be the first of a queue, as long as this lives.
+struct Turn(#[allow(dead_code, reason = "what counts is that it is open")] File);
+
+impl Turn {
+    /// Waits in the kernel, where those who wait cost nothing and come in their order.
+    fn wait(book: &Book, byte: u64, deadline: Instant) -> Result<Option<Turn>> {
+        let about = |e| Error::io("cannot queue in the ledger", e);
+        let file = book.reopen()?;
+        if lock::try_lock(file.as_fd(), byte).map_err(about)? {
+            return Ok(Some(Turn(file)));
+        }
+        // A wait in the kernel has no end in time. The thread is left behind if that comes first: what it gets
+        // then, nobody takes, and it is closed.
+        let (sender, receiver) = mpsc::channel();
+        let waiting = std::thread::Builder::new().name("btfgen-queue".to_owned()).spawn(move || {
+            let result = lock::lock(file.as_fd(), byte).map(|()| file);
+            let _ = sender.send(result);
+        });
+        waiting.map_err(about)?;
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(result) => Ok(Some(Turn(result.map_err(about)?))),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// A request on its way.
+struct Claim<'r> {
+    request: &'r Request,
+    ticket: u64,
+    since: u64,
+    /// The place of the record that this one is part of.
+    parent: Option<usize>,
+    parent_ticket: u64,
+}
+
+enum Decision {
+    Go { offer: Offer, overtakes: Option<(usize, Record)> },
+    Wait,
+}
+
+impl<'r> Claim<'r> {
+    fn new(book: &mut Book, request: &'r Request) -> Result<Self> {
+        let page = book.enter()?;
+        let records = page.records()?;
+        let ticket = page.ticket()?;
+        let parent = request.parent.as_deref().and_then(|cookie| {
+            let (place, ticket) = cookie.split_once('.')?;
+            let (place, ticket) = (place.parse::<usize>().ok()?, ticket.parse::<u64>().ok()?);
+            let record = records.get(place)?;
+            (record.state == State::Running && record.ticket == ticket).then_some((place, ticket))
+        });
+        let (parent, parent_ticket) = parent.unzip();
+        Ok(Claim { request, ticket, since: now(), parent, parent_ticket: parent_ticket.unwrap_or(0) })
+    }
+
+    fn record(&self, offer: Offer) -> Record {
+        Record {
+            state: State::Free,
+            overtaken: 0,
+            ticket: self.ticket,
+            reserved: offer.bytes,
+            observed: 0,
+            budget: self.request.budget,
+            since: self.since,
+            threads: offer.threads,
+            pid: std::process::id(),
+            is_aside: false,
+            parent: (self.parent.map_or(0, |place| place as u32), self.parent_ticket),
+            label: self.label(),
+        }
+    }
+
+    fn smallest(&self) -> Option<Offer> {
+        self.request.offers.iter().copied().min_by_key(|offer| offer.bytes)
+    }
+
+    fn is_small(&self) -> bool {
+        self.request.offers.first().is_some_and(|offer| offer.bytes <= self.request.budget / SMALL)
+    }
+
+    fn label(&self) -> [u8; 32] {
+        let mut label = [0; 32];
+        for (to, from) in label.iter_mut().zip(self.request.label.bytes()) {
+            *to = from;
+        }
+        label
+    }
+
+    fn name_hash(&self) -> u64 {
+        self.label().iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
+    /// True if it waits for something else than memory.
+    fn must_stand_aside(&self, records: &[Record], own: Option<usize>) -> bool {
+        let running =
+            records.iter().enumerate().filter(|(i, r)| Some(*i) != own && r.state == State::Running);
+        // Of what it is part of it need not wait for the end.
+        let mut others = running.filter(|(place, _)| Some(*place) != self.parent).map(|(_, record)| record);
+        if let Some(most) = self.request.max_instances {
+            let label = self.label();
+            let same = others.clone().filter(|record| record.label == label).count();
+            if same >= most as usize {
+                return true;
+            }
+        }
+        others.next().is_some() && self.request.gates.closed().is_some()
+    }
+
+    /// May it run now? `own` is the place of its own record, if it has one.
+    fn decide(&self, records: &[Record], own: Option<usize>) -> Decision {
+        let others = || records.iter().enumerate().filter(|(place, _)| Some(*place) != own);
+        let is_inside = |record: &Record| record.parent.1 != 0 && has_parent(records, record);
+        let weights = weights(records);
+        let held = |(place, _): (usize, &Record)| weights.get(place).copied().unwrap_or(0);
+        let go = |offer| Decision::Go { offer, overtakes: None };
+        if let Some(parent) = self.parent {
+            let is_sibling = |record: &Record| record.parent == (parent as u32, self.parent_ticket);
+            let siblings = || others().filter(|(_, r)| r.state == State::Running && is_sibling(r));
+            let sum: u64 = siblings().map(held).fold(0, u64::saturating_add);
+            let room = records.get(parent).map_or(0, |record| record.reserved).saturating_sub(sum);
+            let fitting = self.request.offers.iter().copied().find(|offer| offer.bytes <= room);
+            // Whoever holds the whole waits for this one: outsiders must not make it wait.
+            let alone = siblings().next().is_none();
+            return fitting.or_else(|| self.smallest().filter(|_| alone)).map_or(Decision::Wait, go);
+        }
+        let running = || others().filter(|(_, r)| r.state == State::Running && !is_inside(r));
+        let older = others()
+            .filter(|(_, r)| {
+                r.state == State::Waiting && !r.is_aside && !is_inside(r) && r.ticket < self.ticket
+            })
+            .min_by_key(|(_, r)| r.ticket);
+        let is_alone = running().next().is_none();
+        let budgets = running().map(|(_, record)| record.budget).filter(|&budget| budget > 0);
+        let budget = budgets.fold(self.request.budget, u64::min);
+        let sum: u64 = running().map(held).fold(0, u64::saturating_add);
+        let promised =
+            running().map(|(_, r)| r.reserved.saturating_sub(r.observed)).fold(0, u64::saturating_add);
+        let live = self.request.live.and_then(|live| Some((live.headroom)()?.saturating_sub(live.safety)));
+        let fits = |offer: &Offer| {
+            sum.saturating_add(offer.bytes) <= budget
+                && live.is_none_or(|live| promised.saturating_add(offer.bytes) <= live)
+        };
+        let fitting = self.request.offers.iter().copied().find(fits);
+        match older {
+            None => fitting.or_else(|| self.smallest().filter(|_| is_alone)).map_or(Decision::Wait, go),
+            Some((place, record)) => {
+                let waited = Duration::from_millis(now().saturating_sub(record.since));
+                let may = self.is_small()
+                    && !is_alone
+                    && record.overtaken < MAX_OVERTAKEN
+                    && waited < MAX_OVERTAKING;
+                match fitting.filter(|_| may) {
+                    Some(offer) => Decision::Go { offer, overtakes: Some((place, *record)) },
+                    None => Decision::Wait,
+                }
+            }
+        }
+    }
+}
+
+/// True if the record that this one is part of still runs.
+fn has_parent(records: &[Record], record: &Record) -> bool {
+    let parent = records.get(record.parent.0 as usize);
+    parent.is_some_and(|parent| parent.state == State::Running && parent.ticket == record.parent.1)
+}
+
+/// What each record counts for: what it reserved, or what is reserved within it if that is more.
+fn weights(records: &[Record]) -> Vec<u64> {
+    let mut order: Vec<usize> = (0..records.len()).collect();
+    // Whoever is inside came later.
+    order.sort_by_key(|&i| std::cmp::Reverse(records.get(i).map_or(0, |record| record.ticket)));
+    let mut inside = vec![0_u64; records.len()];
+    let mut weights = vec![0_u64; records.len()];
+    for i in order {
+        let Some(record) = records.get(i).filter(|record| record.state == State::Running) else { continue };
+        let weight = record.reserved.max(inside.get(i).copied().unwrap_or(0));
+        if let Some(own) = weights.get_mut(i) {
+            *own = weight;
+        }
+        if record.parent.1 != 0
+            && has_parent(records, record)
+            && let Some(sum) = inside.get_mut(record.parent.0 as usize)
+        {
+            *sum = sum.saturating_add(weight);
+        }
+    }
+    weights
+}
+
+/// Milliseconds since boot, the same for all processes.
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+/// Memory that is held until this is dropped or its process ends.
+#[derive(Debug)]
+pub struct Reservation {
+    book: Book,
+    life: File,
+    place: usize,
+    record: Record,
+    offer: Offer,
+    was_forced: bool,
+}
+
+impl Reservation {
+    /// The offer that was taken.
+    pub fn offer(&self) -> Offer {
+        self.offer
+    }
+
+    /// Bytes that are reserved now.
+    pub fn reserved(&self) -> u64 {
+        self.record.reserved
+    }
+
+    /// It does not fit, but the time was over.
+    pub fn was_forced(&self) -> bool {
+        self.was_forced
+    }
+
+    /// What runs within this reservation passes this on as [`Request::parent`].
+    pub fn cookie(&self) -> String {
+        format!("{}.{}", self.place, self.record.ticket)
+    }
+
+    /// The descriptor that keeps the reservation alive: a child that inherits it holds the memory on if this
+    /// process is killed.
+    pub fn life(&self) -> BorrowedFd<'_> {
+        self.life.as_fd()
+    }
+
+    /// Tells how much is in use, in bytes.
+    ///
+    /// # Errors
+    /// The ledger cannot be used any more.
+    pub fn observe(&mut self, bytes: u64) -> Result<()> {
+        self.record.observed = bytes;
+        self.update(|_, _| true).map(|_| ())
+    }
+
+    /// Gives a part back: no more than so many bytes are needed from here on.
+    ///
+    /// # Errors
+    /// The ledger cannot be used any more.
+    pub fn shrink(&mut self, bytes: u64) -> Result<()> {
+        self.record.reserved = self.record.reserved.min(bytes);
+        self.update(|_, _| true).map(|_| ())
+    }
+
+    /// Asks for more, without waiting; false if that does not fit.
+    ///
+    /// # Errors
+    /// The ledger cannot be used any more.
+    pub fn try_extend(&mut self, bytes: u64) -> Result<bool> {
+        let before = self.record.reserved;
+        self.record.reserved = before.max(bytes);
+        let place = self.place;
+        let fits = |record: &Record, records: &[Record]| {
+            let weights = weights(records);
+            let running =
+                || records.iter().enumerate().filter(|(i, r)| *i != place && r.state == State::Running);
+            let others = running().filter(|(_, r)| !has_parent(records, r));
+            let sum = others
+                .map(|(i, _)| weights.get(i).copied().unwrap_or(0))
+                .fold(record.reserved, u64::saturating_add);
+            let budgets = running().map(|(_, r)| r.budget).filter(|&budget| budget > 0);
+            sum <= budgets.fold(record.budget, u64::min)
+        };
+        let fits = self.update(fits)?;
+        if !fits {
+            self.record.reserved = before;
+        }
+        Ok(fits)
+    }
+
+    fn update(&mut self, allowed: impl Fn(&Record, &[Record]) -> bool) -> Result<bool> {
+        let page = self.book.enter()?;
+        let records = page.records()?;
+        // In a file that is not the one where this began the place may be somebody else's.
+        let is_ours = records.get(self.place).is_some_and(|record| record.ticket == self.record.ticket);
+        if !is_ours {
+            return Ok(false);
+        }
+        let allowed = allowed(&self.record, &records);
+        if allowed {
+            page.write(self.place, &self.record)?;
+        }
+        Ok(allowed)
+    }
+
+    fn free(&mut self) -> Result<()> {
+        let (place, ticket) = (self.place, self.record.ticket);
+        let page: Page<'_> = self.book.enter()?;
+        match page.records()?.get(place) {
+            Some(record) if record.ticket == ticket => page.free(place, &self.life),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // If it cannot be written, the end of the lock says the same.
+        let _ = self.free();
+    }
+}

@@ -1,0 +1,67 @@
+//! `btfgen estimate`: what memory an encode will take, by the headers of the file alone.
+
+use std::path::PathBuf;
+
+use btfgen::admission::Root;
+use btfgen::admission::limits::Cpus;
+use btfgen::admission::size::show_bytes;
+use btfgen::{Image, Result};
+use clap::Args;
+use serde_json::json;
+
+use super::source::BaseFile;
+use super::{output, share};
+
+/// The options of `btfgen estimate`.
+#[derive(Debug, Args)]
+pub(crate) struct EstimateArgs {
+    /// ELF file with DWARF debugging information
+    file: PathBuf,
+
+    /// What the output would continue: raw BTF or an ELF file
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
+    let base = args.base.as_deref().map(BaseFile::open).transpose()?;
+    let base = base.as_ref().map(BaseFile::btf).transpose()?;
+    let base_bytes = base.map_or(0, |base| base.data().len() as u64);
+    super::signals::expect_of(&args.file);
+    let features = share::features(&Image::open(&args.file)?, base_bytes);
+    let most = Cpus::read(&Root::system()).count().get();
+    let counts: Vec<usize> =
+        std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|n| *n < most).chain([most]).collect();
+    let text = if args.json {
+        let peaks = counts.iter().map(|&n| json!({ "jobs": n, "anon_bytes": features.peak(n) }));
+        let value = json!({
+            "schema_version": 1,
+            "features": {
+                "info_bytes": features.info_bytes,
+                "copied_bytes": features.copied_bytes,
+                "is_relocatable": features.is_relocatable,
+                "base_bytes": features.base_bytes,
+            },
+            "estimates": peaks.collect::<Vec<_>>(),
+        });
+        format!("{value:#}\n")
+    } else {
+        let line = |n: &usize| {
+            format!(
+                "{:>10}  on {n} worker{}\n",
+                show_bytes(features.peak(*n)),
+                if *n == 1 { "" } else { "s" }
+            )
+        };
+        counts.iter().map(line).collect()
+    };
+    output::print(text.as_bytes()).map(|_| ())
+}

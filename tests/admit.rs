@@ -1,0 +1,268 @@
+//! `btfgen admit` and the sharing of an encode as users meet them: the real binary, several at a time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use btfgen::admission::ledger::{Entry, Ledger};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/small/demo.elf");
+
+/// A ledger of our own, for this test alone.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Place(TempDir::new().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_btfgen"));
+        for name in
+            ["MAKEFLAGS", "BTFGEN_MEM_BUDGET", "BTFGEN_MAX_WAIT", "BTFGEN_ADMISSION", "BTFGEN_ADMIT_PARENT"]
+        {
+            command.env_remove(name);
+        }
+        command.args(args).env("BTFGEN_ADMIT_DIR", self.path("ledger")).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Starts a command that says so when it runs.
+    fn start(&self, args: &[&str]) -> Child {
+        let mut child = self.command(args).stdout(Stdio::piped()).spawn().unwrap();
+        let out = child.stdout.as_mut().unwrap();
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        assert_eq!(line, "runs\n");
+        child
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        Ledger::at(self.path("ledger")).entries().unwrap()
+    }
+
+    /// Waits until something is so of the entries.
+    fn until(&self, what: &str, so: impl Fn(&[Entry]) -> bool) {
+        for _ in 0..3000 {
+            if so(&self.entries()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("never came: {what}");
+    }
+}
+
+fn code(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn quiet(code: i32) -> (Option<i32>, String) {
+    (Some(code), String::new())
+}
+
+#[test]
+fn ends_as_the_command_ends() {
+    let place = Place::new();
+    assert_eq!(code(&place.run(&["admit", "--mem", "1M", "--", "sh", "-c", "exit 7"])), quiet(7));
+    assert_eq!(code(&place.run(&["admit", "--", "sh", "-c", "kill -9 $$"])), quiet(137));
+    let output = place.run(&["admit", "--mem=1M", "--", "printf", "%s|", "a b", "c'\"\\"]);
+    assert_eq!(output.stdout, b"a b|c'\"\\|");
+    let (status, said) = code(&place.run(&["admit", "--", "/nonexistent/command"]));
+    assert_eq!(status, Some(127));
+    assert!(said.contains("/nonexistent/command: cannot run it"), "{said}");
+    for wrong in [
+        &["admit"][..],
+        &["admit", "--"],
+        &["admit", "--mem", "x", "--", "true"],
+        &["admit", "true"],
+        &["admit", "--when", "load9<1", "--", "true"],
+        &["admit", "--max-instances", "0", "--", "true"],
+    ] {
+        assert_eq!(code(&place.run(wrong)).0, Some(2), "{wrong:?}");
+    }
+    assert!(place.entries().is_empty());
+}
+
+const WAIT: &str = "echo runs; read x < \"$1\"";
+
+#[test]
+fn waits_for_others_and_says_when_it_does_not() {
+    let place = Place::new();
+    let pipe = place.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = pipe.to_str().unwrap();
+    let mut first =
+        place.start(&["admit", "--mem-budget=1G", "--mem=700M", "--", "sh", "-c", WAIT, "x", pipe]);
+
+    let strict =
+        ["admit", "--mem-budget=1G", "--mem=700M", "--admission=strict", "--max-wait=10ms", "--", "true"];
+    let (status, said) = code(&place.run(&strict));
+    assert_eq!(status, Some(75), "{said}");
+    assert!(said.contains("there is no room for 700.0 MiB"), "{said}");
+    let mut by_environment = place.command(&["admit", "--mem=700M", "--", "true"]);
+    by_environment
+        .env("BTFGEN_ADMISSION", "strict")
+        .env("BTFGEN_MAX_WAIT", "10ms")
+        .env("BTFGEN_MEM_BUDGET", "1G");
+    assert_eq!(code(&by_environment.output().unwrap()).0, Some(75));
+    let mut wrong = place.command(&["admit", "--", "true"]);
+    assert_eq!(code(&wrong.env("BTFGEN_ADMISSION", "perhaps").output().unwrap()).0, Some(2));
+    // Patience has an end, less memory will do, or nobody is asked.
+    assert_eq!(
+        code(&place.run(&["admit", "--mem=700M", "--mem-budget=1G", "--max-wait=10ms", "--", "true"])),
+        quiet(0)
+    );
+    let less = ["admit", "--mem-budget=1G", "--mem=700M", "--min=200M", "--admission=strict", "--", "true"];
+    assert_eq!(code(&place.run(&less)), quiet(0));
+    assert_eq!(code(&place.run(&["admit", "--mem=9G", "--admission=off", "--", "true"])), quiet(0));
+
+    let mut second =
+        place.command(&["admit", "--mem=700M", "--mem-budget=1G", "--", "true"]).spawn().unwrap();
+    place.until("the second waits", |entries| entries.iter().any(|entry| !entry.is_running));
+    fs::write(pipe, "go\n").unwrap();
+    assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
+    assert!(place.entries().is_empty());
+}
+
+/// Whoever kills the supervisor does not free what the command still uses.
+#[test]
+fn the_command_holds_on_when_its_supervisor_is_killed() {
+    let place = Place::new();
+    let pipe = place.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut first =
+        place.start(&["admit", "--mem=700M", "--", "sh", "-c", WAIT, "x", pipe.to_str().unwrap()]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let strict =
+        ["admit", "--mem-budget=1G", "--mem=700M", "--admission=strict", "--max-wait=10ms", "--", "true"];
+    assert_eq!(code(&place.run(&strict)).0, Some(75));
+    fs::write(&pipe, "go\n").unwrap();
+    place.until("the command has ended", <[Entry]>::is_empty);
+    assert_eq!(code(&place.run(&strict)), quiet(0));
+}
+
+#[test]
+fn signals_reach_the_command() {
+    let place = Place::new();
+    let script = "trap 'exit 42' TERM; echo runs; while :; do sleep 0.01; done";
+    let mut first = place.start(&["admit", "--mem=1M", "--", "sh", "-c", script]);
+    let pid = first.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    assert_eq!(first.wait().unwrap().code(), Some(42));
+}
+
+/// A build within a reservation whose commands ask for reservations: they never wait for the build.
+#[test]
+fn nested_use_ends() {
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_btfgen");
+    let inner = format!(
+        "{program} admit --mem=800M --admission=strict --max-wait=20s --mem-budget=1G -- \
+                         {program} admit --mem=900M --admission=strict --max-wait=20s --mem-budget=1G -- true"
+    );
+    let outer = ["admit", "--mem=900M", "--mem-budget=1G", "--", "sh", "-c", &inner];
+    assert_eq!(code(&place.run(&outer)), quiet(0));
+}
+
+#[test]
+fn a_limiter_that_does_not_work_is_no_reason_to_fail() {
+    let place = Place::new();
+    fs::write(place.path("ledger"), "a file").unwrap();
+    let (status, said) = code(&place.run(&["admit", "--mem=1M", "--", "true"]));
+    assert_eq!((status, said.lines().count()), (Some(0), 1), "{said}");
+    assert!(
+        said.starts_with("btfgen: warning: ") && said.ends_with("going on without waiting for others\n"),
+        "{said}"
+    );
+    assert_eq!(code(&place.run(&["admit", "--mem=1M", "--admission=strict", "--", "true"])).0, Some(74));
+    let output = place.path("out");
+    let (status, said) = code(&place.run(&[DEMO, "-o", output.to_str().unwrap()]));
+    assert_eq!((status, said.lines().count()), (Some(0), 1), "{said}");
+    assert_eq!(code(&place.run(&[DEMO, "--admission=off", "-o", output.to_str().unwrap()])), quiet(0));
+}
+
+/// An encode runs on fewer workers where others hold the memory; what comes out is the same.
+#[test]
+fn an_encode_takes_what_there_is() {
+    let place = Place::new();
+    let estimate = place.run(&["estimate", "--json", DEMO]);
+    let estimate: Value = serde_json::from_slice(&estimate.stdout).unwrap();
+    let one = estimate["estimates"][0]["anon_bytes"].as_u64().unwrap();
+    assert!((1 << 20..64 << 20).contains(&one), "{estimate}");
+    let encode = |name: &str, more: &[&str]| {
+        let (output, stats) = (place.path(name), place.path("stats"));
+        let args = [DEMO, "-j8", "-o", output.to_str().unwrap(), "--stats", stats.to_str().unwrap()];
+        let ran = place.run(&[&args[..], more].concat());
+        let stats = fs::read(&stats).ok().map(|stats| serde_json::from_slice::<Value>(&stats).unwrap());
+        (code(&ran), stats.and_then(|stats| stats["jobs"].as_u64()), fs::read(output).ok())
+    };
+    let (free, jobs, bytes) = encode("a", &[]);
+    assert_eq!((free, jobs), (quiet(0), Some(8)));
+
+    let pipe = place.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let hold = |mem: &str| {
+        place.start(&["admit", "--mem-budget=100G", mem, "--", "sh", "-c", WAIT, "x", pipe.to_str().unwrap()])
+    };
+    let mut other = hold("--mem=1000");
+    // Room for one worker and a little more.
+    let budget = format!("--mem-budget={}", one + 1000 + one / 100);
+    let (narrow, jobs, same) = encode("b", &[&budget, "--admission=strict"]);
+    assert_eq!((narrow, jobs), (quiet(0), Some(1)));
+    assert_eq!(same, bytes);
+    let none = format!("--mem-budget={}", one);
+    let (busy, _, nothing) = encode("c", &[&none, "--admission=strict", "--max-wait=10ms"]);
+    assert_eq!((busy.0, nothing), (Some(75), None), "{}", busy.1);
+    let (patient, _, same) = encode("d", &[&none, "--max-wait=10ms"]);
+    assert_eq!((patient, same), (quiet(0), bytes));
+    fs::write(&pipe, "go\n").unwrap();
+    assert!(other.wait().unwrap().success());
+}
+
+/// The encoder's forecast against what it took, on all fixtures: enough, also where an input is small.
+#[test]
+fn forecasts_are_enough() {
+    let place = Place::new();
+    let mut checked = 0;
+    for entry in fs::read_dir(common::fixtures()).unwrap().flatten() {
+        let path = entry.path();
+        if !path.file_name().unwrap().to_string_lossy().starts_with("all-") {
+            continue;
+        }
+        let estimate = place.run(&["estimate", "--json", path.to_str().unwrap()]);
+        let Ok(estimate) = serde_json::from_slice::<Value>(&estimate.stdout) else { continue };
+        let stats = place.path("stats");
+        let args = ["-j1", path.to_str().unwrap(), "-o", "/dev/null", "--stats", stats.to_str().unwrap()];
+        if !place.run(&args).status.success() {
+            continue;
+        }
+        let report: Value = serde_json::from_slice(&fs::read(&stats).unwrap()).unwrap();
+        let (used, forecast) = (&report["memory"]["anon_bytes"], &estimate["estimates"][0]["anon_bytes"]);
+        assert!(
+            used.as_u64().unwrap() <= forecast.as_u64().unwrap(),
+            "{}: {used} of {forecast}",
+            path.display()
+        );
+        checked += 1;
+    }
+    if checked == 0 {
+        common::skipped("no fixture was built");
+    }
+}
