@@ -509,6 +509,8 @@ fn the_name_of_the_program_decides() {
     symlink(BTFGEN, build.path("pahole")).unwrap();
     assert_eq!(ran(build.command(build.path("pahole")).arg("--version")).stdout, "v1.31\n");
     ran(build.command(build.path("pahole")).args(["-J", "vmlinux"])).silent();
+    symlink(BTFGEN, build.path("btfdiff")).unwrap();
+    assert_eq!(ran(build.command(build.path("btfdiff")).args(["vmlinux", "vmlinux"])).code, Some(0));
     // And by its own purpose, whatever it is called.
     symlink(PAHOLE, build.path("whatever")).unwrap();
     assert_eq!(ran(build.command(build.path("whatever")).arg("--version")).stdout, "v1.31\n");

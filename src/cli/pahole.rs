@@ -26,12 +26,6 @@ const VERSION: &str = "1.31";
 /// The exit status for a mistake in the command line, as builds know it.
 const EXIT_USAGE: u8 = 64;
 
-/// True if the program was called by a name that asks for this command line.
-pub(crate) fn is_called(name: Option<&OsStr>) -> bool {
-    let name = name.and_then(|name| Path::new(name).file_name());
-    name.is_some_and(|name| name == "pahole" || name == "btfgen-pahole")
-}
-
 /// Runs a command line, the name of the program first. What goes wrong is told here: the exit statuses are
 /// those of `pahole`, except that a run which writes nothing has not succeeded.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
