@@ -611,6 +611,11 @@ fn help_and_version() {
     let [short, long] = ["-h", "--help"].map(|flag| String::from_utf8(dir.run(&[flag]).silent()).unwrap());
     assert!(short.lines().count() < 50 && short.len() < long.len());
     assert!(short.starts_with("Make BTF of the DWARF of a Linux kernel\n"), "{short}");
+    // What the program is for comes first, and not what a part of its options is.
+    for text in [&short, &long, &String::from_utf8(dir.run(&["man"]).silent()).unwrap()] {
+        let first = text.lines().find(|line| line.starts_with("Make BTF"));
+        assert!(first.is_some() && !text.contains("parts of it are looked for"), "{text}");
+    }
     for words in ["Exit status:", "  74  ", "Examples:", "decl_tag_kfuncs", "schema_version"] {
         assert!(long.contains(words), "{words}");
     }

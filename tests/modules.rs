@@ -313,6 +313,8 @@ fn modules_become_one_above_their_kernel() {
         all.types().map(|t| (t.kind(), t.name().to_owned())).filter(|(_, name)| !name.is_empty()).collect();
     assert_eq!(merged.len(), names.len());
     assert_eq!(names, merged.into_iter().collect());
+}
+
 /// All modules below a directory, compressed ones too, are checked above one base.
 #[test]
 fn a_whole_tree_is_checked() {

@@ -140,6 +140,25 @@ fn the_version_is_what_builds_put_together_to_a_number() {
     }
 }
 
+/// A build asks for it up to fifty times: there is no pool of threads behind the answer.
+#[test]
+fn the_version_is_answered_before_anything_begins() {
+    let build = Build::new();
+    let threads = |words: &[&str]| {
+        let mut strace = build.command("strace");
+        strace.args(["-f", "-e", "trace=clone,clone3,fork,vfork", "-o", "trace", PAHOLE]).args(words);
+        let output = strace.output().ok().filter(|output| output.status.success())?;
+        let trace = String::from_utf8(build.read("trace")).unwrap();
+        Some((output.stdout, trace.lines().filter(|line| line.contains("clone")).count()))
+    };
+    let Some(encoding) = threads(&["-J", "-j2", "vmlinux"]) else {
+        return skipped("strace is not installed, or may not trace here");
+    };
+    assert!(encoding.1 > 0, "threads are not seen");
+    assert_eq!(threads(&["--version"]), Some((b"v1.31\n".to_vec(), 0)));
+    assert_eq!(threads(&["-J", "-j2", "--version", "vmlinux"]), Some((b"v1.31\n".to_vec(), 0)));
+}
+
 /// The words that the builds of each series pass, for the kernel and for a module; what is encoded; and where
 /// it goes.
 #[test]
@@ -357,7 +376,8 @@ fn words_that_make_no_sense() {
         ("-J vmlinux --btf_base", 64, "needs a value"),
         ("-J -F btf vmlinux", 64, "format_path=btf"),
         ("-J -j 4 vmlinux", 64, "without a blank"),
-        ("-J vmlinux other", 64, "one FILE"),
+        ("-J -j 4 vmlinux vmlinux", 64, "without a blank"),
+        ("-J --btf_encode_detached=out vmlinux vmlinux", 64, "out cannot hold the BTF of 2 files"),
         ("-J -jmany vmlinux", 64, "many"),
         ("-J missing", 1, "missing: cannot open"),
         ("-J --btf_base missing vmlinux", 1, "missing: cannot open"),
@@ -390,6 +410,49 @@ fn options_may_be_short_or_stand_anywhere() {
     let help = build.run("--help");
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
     assert!(help.stdout.contains("--btf_encode_detached=VALUE"));
+}
+
+/// Each file gets its own, as if the program had been called for each.
+#[test]
+fn several_files() {
+    let build = Build::new();
+    for name in ["a.o", "b.o", "4"] {
+        build.copy(name);
+    }
+    let expected = encoded(plain());
+    build.run("-J a.o 4 b.o").silent();
+    for name in ["a.o", "b.o", "4"] {
+        assert!(build.sections(name) == [expected.clone(), vec![]], "{name}");
+    }
+    // They may share a base.
+    build.run("-J vmlinux").silent();
+    let alone = build.copy("alone.ko");
+    build.run("-J --btf_base vmlinux alone.ko").silent();
+    for name in ["a.ko", "b.ko"] {
+        build.copy(name);
+    }
+    build.run("-J --btf_base vmlinux a.ko b.ko").silent();
+    for name in ["a.ko", "b.ko"] {
+        assert!(build.read(name) == fs::read(&alone).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_fails_does_not_stop_those_that_follow() {
+    let build = Build::new();
+    let (before, after) = (build.copy("before.o"), build.copy("after.o"));
+    fs::write(build.path("text.o"), "no object file").unwrap();
+    let ran = build.run("-J before.o missing.o text.o after.o");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    let lines: Vec<_> = ran.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("missing.o: cannot open") && lines[1].contains("text.o: "), "{lines:?}");
+    let expected = encoded(plain());
+    for (file, name) in [(before, "before.o"), (after, "after.o")] {
+        assert!(build.sections(name) == [expected.clone(), vec![]], "{name}");
+        assert!(fs::metadata(file).unwrap().permissions().mode() & 0o111 != 0);
+    }
+    assert_eq!(build.read("text.o"), b"no object file");
 }
 
 /// Modules of assembler alone.
@@ -446,6 +509,8 @@ fn the_name_of_the_program_decides() {
     symlink(BTFGEN, build.path("pahole")).unwrap();
     assert_eq!(ran(build.command(build.path("pahole")).arg("--version")).stdout, "v1.31\n");
     ran(build.command(build.path("pahole")).args(["-J", "vmlinux"])).silent();
+    symlink(BTFGEN, build.path("btfdiff")).unwrap();
+    assert_eq!(ran(build.command(build.path("btfdiff")).args(["vmlinux", "vmlinux"])).code, Some(0));
     // And by its own purpose, whatever it is called.
     symlink(PAHOLE, build.path("whatever")).unwrap();
     assert_eq!(ran(build.command(build.path("whatever")).arg("--version")).stdout, "v1.31\n");

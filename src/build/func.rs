@@ -54,7 +54,7 @@ struct Finding {
 }
 
 /// A parameter as its state has it.
-struct Resolved {
+pub(super) struct Resolved {
     name: NameId,
     /// The member of it that alone is passed.
     member: Option<NameId>,
@@ -66,9 +66,11 @@ impl Builder<'_> {
     pub(super) fn functions(&mut self, unit: &Unit<'_>, number: u32) -> Result<()> {
         let places = places(&self.graph, unit, &self.context.machine, &mut self.warnings);
         let features = self.context.options.features;
+        // Most functions were seen in another unit: nothing is allocated for those.
+        let mut room = Vec::new();
         for i in 0..self.graph.own_funcs().len() {
-            let Some(state) = State::new(&self.graph, &self.context.machine, unit, i, &places, features)
-            else {
+            let (graph, machine) = (&self.graph, &self.context.machine);
+            let Some(state) = State::new(graph, machine, unit, i, &places, features, &mut room) else {
                 continue;
             };
             let key = self.quick_key(&state);
@@ -80,6 +82,7 @@ impl Builder<'_> {
                     self.seen_funcs.insert(key, new);
                 }
             }
+            room = state.params;
         }
         Ok(())
     }
@@ -106,7 +109,7 @@ pub(super) struct State {
 
 impl State {
     /// The state that function number `index` of the unit is; `None` if it is none: a declaration, or
-    /// one without a name or with a parameter without one.
+    /// one without a name or with a parameter without one. Its parameters take the place of those in `room`.
     pub(super) fn new(
         graph: &Graph,
         machine: &Machine,
@@ -114,6 +117,7 @@ impl State {
         index: usize,
         places: &[Place],
         features: Features,
+        room: &mut Vec<Resolved>,
     ) -> Option<State> {
         let func = &graph.funcs[index];
         if func.is_declaration {
@@ -135,7 +139,9 @@ impl State {
         let returns = func.returns.or(origin.and_then(|(_, f)| f.returns)).unwrap_or(Link::VOID);
         let start = func.params as usize;
         let range = start..start + func.param_count as usize;
-        let mut params = Vec::with_capacity(range.len());
+        let mut params = std::mem::take(room);
+        params.clear();
+        params.reserve(range.len());
         let mut reordered = false;
         for (place, param) in graph.params[range.clone()].iter().enumerate() {
             let known = graph.param_at(param.origin);
@@ -306,12 +312,10 @@ impl State {
         }
         let (prototype, content) = {
             // The references in the order in which the key asks for them.
-            let refs: Vec<Key> = std::iter::once(returns)
+            let mut next = std::iter::once(returns)
                 .chain(params.iter().map(|p| p.target))
-                .map(|reference| interner.tables.types.key(reference))
-                .collect();
+                .map(|reference| interner.tables.types.key(reference));
             let names = &mut |name, used| interner.name_hash(name, used);
-            let mut next = refs.into_iter();
             let prototype = self.prototype(names, &mut |_| next.next().unwrap_or(Key::VOID));
             (prototype, self.key_with(prototype, names))
         };

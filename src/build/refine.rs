@@ -73,7 +73,7 @@ impl<'a> Builder<'a> {
             return Vec::new();
         }
         let places = places(graph, unit, &self.context.machine, &mut self.warnings);
-        let state = |i| State::new(graph, &self.context.machine, unit, i, &places, features);
+        let state = |i| State::new(graph, &self.context.machine, unit, i, &places, features, &mut Vec::new());
         let states = (0..graph.own_funcs().len()).filter_map(|i| Some((i, state(i)?)));
         states.filter(|(_, state)| state.links().any(|link| changes.has(graph, link))).collect()
     }

@@ -93,7 +93,7 @@ impl Builder<'_> {
             // What is damaged was counted when the unit was taken in.
             let places =
                 places_of_unit.get_or_insert_with(|| places(graph, unit, machine, &mut Warnings::default()));
-            let state = State::new(graph, machine, unit, i, places, features);
+            let state = State::new(graph, machine, unit, i, places, features, &mut Vec::new());
             let key = state.and_then(|state| self.seen_funcs.get(&self.quick_key(&state)).copied());
             let key = key.map(|id| self.interner.tables.funcs.get(id).key);
             self.sight_function(number, i, key);

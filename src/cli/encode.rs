@@ -156,8 +156,6 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     if request.verbose {
         tell(&report::tree(&run));
     }
-    // They go with the process, which ends now; freeing them first only takes time.
-    std::mem::forget((image, btf));
     Ok(())
 }
 

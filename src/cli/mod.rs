@@ -23,8 +23,9 @@ mod source;
 mod tree;
 mod why;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use btfgen::{Error, Result};
@@ -43,7 +44,7 @@ pub(crate) const EXIT_STATUS: [(u8, &str); 5] = [
 /// What a program is for, whatever its file is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// Everything; `pahole` if that is its name.
+    /// Everything, or what its name says.
     Btfgen,
     /// What kernel builds call.
     Pahole,
@@ -54,11 +55,13 @@ pub(crate) enum Program {
 /// Runs the command line of this process.
 pub(crate) fn main(program: Program) -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    let pahole = program == Program::Btfgen && pahole::is_called(args.first().map(OsString::as_os_str));
-    if pahole || program == Program::Pahole {
+    let name = args.first().and_then(|name| Path::new(name).file_name()).and_then(OsStr::to_str);
+    let is_called =
+        |names: &[&str]| program == Program::Btfgen && name.is_some_and(|name| names.contains(&name));
+    if program == Program::Pahole || is_called(&["pahole", "btfgen-pahole"]) {
         return pahole::run(args.into_iter());
     }
-    if program == Program::Btfdiff {
+    if program == Program::Btfdiff || is_called(&["btfdiff"]) {
         args.insert(args.len().min(1), "diff".into());
     }
     run(args.into_iter()).unwrap_or_else(|error| {

@@ -117,13 +117,12 @@ fn definition() -> clap::Command {
         more.push_str(&format!("  {code:2}  {what}\n"));
     }
     let brief = format!("Example: {}\n", EXAMPLES[0].0);
-    let cli = Cli::command();
-    let about = cli.get_about().cloned().unwrap_or_default();
-    let long_about = cli.get_long_about().cloned().unwrap_or_default();
-    // What stands without a command is an encode. What its groups of options say of themselves is not about the
-    // program.
-    let cli = EncodeArgs::augment_args(cli).about(about).long_about(long_about);
-    cli.after_help(brief).after_long_help(more)
+    let program = Cli::command();
+    let about = program.get_about().cloned().unwrap_or_default();
+    let long_about = program.get_long_about().cloned().unwrap_or_default();
+    // What stands without a command is an encode; its options bring descriptions of their own.
+    let program = EncodeArgs::augment_args(program).about(about).long_about(long_about);
+    program.after_help(brief).after_long_help(more)
 }
 
 /// The manual page of the program or of one of its commands.
@@ -220,7 +219,7 @@ enum Sub {
     },
     /// Write the manual page to standard output
     Man {
-        /// A command that has a page of its own: encode, modules, check or admit
+        /// A command, for a page of its own
         command: Option<String>,
     },
 }

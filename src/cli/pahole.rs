@@ -26,22 +26,13 @@ const VERSION: &str = "1.31";
 /// The exit status for a mistake in the command line, as builds know it.
 const EXIT_USAGE: u8 = 64;
 
-/// True if the program was called by a name that asks for this command line.
-pub(crate) fn is_called(name: Option<&OsStr>) -> bool {
-    let name = name.and_then(|name| Path::new(name).file_name());
-    name.is_some_and(|name| name == "pahole" || name == "btfgen-pahole")
-}
-
 /// Runs a command line, the name of the program first. What goes wrong is told here: the exit statuses are
 /// those of `pahole`, except that a run which writes nothing has not succeeded.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.skip(1).collect();
     let environment = Environment::read();
     let (error, code) = match parse(&args, &environment) {
-        Ok(Command::Encode(request)) => match encode::run(&request) {
-            Ok(()) => return ExitCode::SUCCESS,
-            Err(error) => (error, 1),
-        },
+        Ok(Command::Encode(requests)) => return encode_all(&requests),
         Ok(Command::Text(text)) => match output::print(text.as_bytes()) {
             Ok(_) => return ExitCode::SUCCESS,
             Err(error) => (error, 1),
@@ -58,6 +49,18 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     complain(&error);
     ExitCode::from(code)
+}
+
+/// Carries out one request after the other. One that fails does not stop those that follow.
+fn encode_all(requests: &[encode::Request]) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for request in requests {
+        if let Err(error) = encode::run(request) {
+            complain(&error);
+            code = ExitCode::from(1);
+        }
+    }
+    code
 }
 
 /// Becomes another program. Returns only if that fails.
@@ -95,7 +98,8 @@ impl Environment {
 /// What was asked for.
 #[derive(Debug)]
 enum Command {
-    Encode(Box<encode::Request>),
+    /// One request for each file.
+    Encode(Vec<encode::Request>),
     Text(String),
 }
 
@@ -411,20 +415,16 @@ impl<'e> Wanted<'e> {
     }
 
     /// What all words ask for.
-    fn command(mut self) -> Result<Box<encode::Request>, Mistake> {
+    fn command(mut self) -> Result<Vec<encode::Request>, Mistake> {
         if !self.encode && self.detached.is_none() {
             return Err(Mistake::Foreign("printing types, without option -J".to_owned()));
         }
-        let mut files = std::mem::take(&mut self.files).into_iter();
-        let input = files.next().ok_or_else(|| usage("no FILE was given"))?;
-        if let Some(second) = files.next() {
-            let error = Error::usage(format!("there is one FILE, and then {}", second.display()));
-            let is_number = |path: &PathBuf| path.to_str().is_some_and(|text| text.parse::<u32>().is_ok());
-            let hint = match [&input, &second].into_iter().any(is_number) {
-                true => "the number of jobs follows -j without a blank",
-                false => "encode the files one by one",
-            };
-            return Err(Mistake::Usage(error.hint(hint)));
+        let files = std::mem::take(&mut self.files);
+        if files.is_empty() {
+            return Err(usage("no FILE was given"));
+        }
+        if files.len() > 1 {
+            self.refuse_together(&files)?;
         }
         let from_environment = self.environment.lang_exclude.as_ref();
         if let Some(list) = self.languages.as_ref().or(from_environment) {
@@ -439,20 +439,41 @@ impl<'e> Wanted<'e> {
             // There is one file for two results; builds distill later in this case.
             self.options.features = self.options.features.without(Features::DISTILLED_BASE);
         }
-        let output = self.detached.map_or_else(|| Destination::Input(input.clone()), Destination::File);
-        Ok(Box::new(encode::Request {
+        let request = |input: PathBuf| encode::Request {
+            output: self
+                .detached
+                .clone()
+                .map_or_else(|| Destination::Input(input.clone()), Destination::File),
             input,
-            base: self.base,
-            output,
+            base: self.base.clone(),
             signature: Signature::Refuse,
             without_dwarf: encode::WithoutDwarf::Nothing,
-            options: self.options,
+            options: self.options.clone(),
             jobs: self.jobs,
             wishes: Wishes::default(),
             stats: None,
             verbose: self.verbose,
             progress: false,
-        }))
+        };
+        Ok(files.into_iter().map(request).collect())
+    }
+
+    /// Several files that cannot be meant, before any of them is changed.
+    fn refuse_together(&self, files: &[PathBuf]) -> Result<(), Mistake> {
+        let is_number = |path: &PathBuf| path.to_str().is_some_and(|text| text.parse::<u32>().is_ok());
+        let (error, hint) =
+            match (files.iter().find(|path| is_number(path) && !path.exists()), &self.detached) {
+                (Some(number), _) => (
+                    format!("there is no file {}", number.display()),
+                    "the number of jobs follows -j without a blank",
+                ),
+                (None, Some(output)) => (
+                    format!("{} cannot hold the BTF of {} files", output.display(), files.len()),
+                    "encode the files one by one",
+                ),
+                (None, None) => return Ok(()),
+            };
+        Err(Mistake::Usage(Error::usage(error).hint(hint)))
     }
 }
 
@@ -472,8 +493,8 @@ fn supported() -> impl Iterator<Item = (&'static str, Features)> {
 
 fn help() -> String {
     let mut text = String::from(
-        "Usage: btfgen-pahole -J [OPTION...] FILE\n\n\
-         Encodes the DWARF of FILE as BTF, called as kernel builds call pahole.\n\n",
+        "Usage: btfgen-pahole -J [OPTION...] FILE...\n\n\
+         Encodes the DWARF of each FILE as BTF, called as kernel builds call pahole.\n\n",
     );
     for known in &OPTIONS {
         let short = known.short.map_or_else(|| "   ".to_owned(), |short| format!("-{},", char::from(short)));

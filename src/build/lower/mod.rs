@@ -561,24 +561,23 @@ impl<'l> Lower<'l> {
 
     fn close_array(&mut self, node: NodeId, dimensions: u32) {
         let start = dimensions as usize;
-        let mut dimensions = self.dimensions.split_off(start);
-        if self.options.flat_arrays && dimensions.len() > 1 {
-            let product = dimensions.iter().try_fold(1u64, |a, &b| a.checked_mul(b));
-            dimensions = vec![product.unwrap_or(u64::MAX)];
-        }
+        let own = &self.dimensions[start..];
+        let product = own.iter().try_fold(1u64, |a, &b| a.checked_mul(b)).unwrap_or(u64::MAX);
+        let own = if self.options.flat_arrays && own.len() > 1 { &[product] } else { own };
         let outer = self.graph.nodes[node.index()];
-        if dimensions.iter().any(|&d| d > u64::from(u32::MAX)) {
+        if own.iter().any(|&d| d > u64::from(u32::MAX)) {
             self.warnings.count(Warning::TooLarge);
             self.graph.nodes[node.index()].shape = Shape::Void;
-            return;
+        } else {
+            let mut target = outer.target;
+            for &size in own.iter().skip(1).rev() {
+                target = Link::node(self.graph.push_hidden(Node { size, target, ..outer }));
+            }
+            let outer = &mut self.graph.nodes[node.index()];
+            outer.size = own.first().copied().unwrap_or(0);
+            outer.target = target;
         }
-        let mut target = outer.target;
-        for &size in dimensions.iter().skip(1).rev() {
-            target = Link::node(self.graph.push_hidden(Node { size, target, ..outer }));
-        }
-        let outer = &mut self.graph.nodes[node.index()];
-        outer.size = dimensions.first().copied().unwrap_or(0);
-        outer.target = target;
+        self.dimensions.truncate(start);
     }
 }
 
