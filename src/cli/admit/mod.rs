@@ -1,5 +1,7 @@
 //! `btfgen admit`: what the machine has, and running commands when there is room for them.
 
+mod bench;
+mod chart;
 mod status;
 mod supervise;
 
@@ -104,6 +106,9 @@ enum What {
         #[arg(long, value_name = "DIR", hide = true)]
         root: Option<PathBuf>,
     },
+
+    /// Run several copies of a command at the same time and say what that costs and brings
+    Bench(Box<bench::BenchArgs>),
 }
 
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
@@ -206,11 +211,19 @@ fn headroom() -> Option<u64> {
 /// # Errors
 /// The system refused, or there is no room.
 pub(crate) fn run(args: &AdmitArgs) -> Result<ExitCode> {
-    if let Some(What::Status { json, root }) = &args.what {
-        let status = Status::read(&root.as_ref().map_or_else(Root::system, Root::at));
-        let text = if *json { format!("{:#}\n", status.json()) } else { status.text() };
-        return output::print(text.as_bytes()).map(|_| ExitCode::SUCCESS);
+    match &args.what {
+        Some(What::Status { json, root }) => {
+            let status = Status::read(&root.as_ref().map_or_else(Root::system, Root::at));
+            let text = if *json { format!("{:#}\n", status.json()) } else { status.text() };
+            output::print(text.as_bytes()).map(|_| ExitCode::SUCCESS)
+        }
+        Some(What::Bench(args)) => bench::run(args),
+        None => run_command(args),
     }
+}
+
+/// Runs a command when there is room for it.
+fn run_command(args: &AdmitArgs) -> Result<ExitCode> {
     let gates = Gates::parse(Root::system(), args.when.iter().map(String::as_str))?;
     let preferred = Offer { bytes: args.mem, threads: 1 };
     let smaller = args.min.filter(|&min| min < args.mem).map(|bytes| Offer { bytes, threads: 1 });
