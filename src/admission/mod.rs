@@ -5,6 +5,7 @@
 //! * [`jobserver`]: the CPUs that make gives to the commands of a build.
 //! * [`forecast`]: the memory that an encode will take.
 //! * [`ledger`]: the memory that unrelated processes share; [`gates`]: what else must hold before a run begins.
+//! * [`driver`]: a process that decides for others, by a policy, within the same ledger.
 //! * [`footprint`]: the memory that processes have.
 //!
 //! A value that cannot be read is unknown, which is neither zero nor unlimited. Whatever fails here may
@@ -16,6 +17,7 @@
 
 mod book;
 pub mod cgroup;
+pub mod driver;
 pub mod footprint;
 pub mod forecast;
 pub mod gates;
@@ -27,6 +29,7 @@ pub mod makeflags;
 pub mod pressure;
 pub mod size;
 mod sys;
+mod turn;
 mod warden;
 
 use std::fs;

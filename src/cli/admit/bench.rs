@@ -185,7 +185,7 @@ fn copy(args: &BenchArgs, wishes: &Wishes, number: usize, process: &AtomicU32) -
         reservation = wishes.acquire(offers, &label.to_string_lossy(), None, Gates::none())?;
         waited = reservation.is_some().then(|| start.elapsed());
     }
-    let mut child = supervise::start(&command, reservation.as_ref(), supervise::Talk::Errors)?;
+    let mut child = supervise::start(&command, reservation.as_ref(), &[], supervise::Talk::Errors)?;
     process.store(child.id(), Ordering::Release);
     let status = child.wait();
     // Whoever has its number from here on is somebody else.
@@ -252,6 +252,12 @@ impl Spread {
         Some(Spread { median: rank(&values, 0.5)?, min: *values.first()?, max: *values.last()? })
     }
 
+    /// How often these go into so much.
+    fn of_which(self, whole: f64) -> Spread {
+        let parts = |value: f64| whole / value.max(1e-9);
+        Spread { median: parts(self.median), min: parts(self.max), max: parts(self.min) }
+    }
+
     fn json(self) -> Value {
         json!({ "median": self.median, "min": self.min, "max": self.max })
     }
@@ -294,26 +300,20 @@ fn series(args: &BenchArgs, trials: &[Vec<Trial>]) -> Vec<Row> {
     let one = trials.first().and_then(|first| times(first)).map_or(0.0, |time| time.median);
     let mut rows: Vec<Row> = Vec::with_capacity(trials.len());
     for (jobs, trials) in (1..).zip(trials) {
-        let speedups = || trials.iter().map(|t| jobs as f64 * one / t.time.as_secs_f64().max(1e-9));
         let before = rows.last().map(|row| row.speedup.median);
         let pss: Option<Vec<f64>> = trials.iter().map(|trial| trial.pss.map(|pss| pss as f64)).collect();
         let copies = || trials.iter().flat_map(|trial| &trial.copies);
         let waits = sorted(copies().filter_map(|copy| copy.waited).map(|wait| wait.as_secs_f64()));
         let forecast = args.mem.filter(|&mem| mem > 0).map(|mem| mem as f64);
-        let (Some(time), Some(speedup), Some(efficiency), Some(rss)) = (
-            times(trials),
-            Spread::of(speedups()),
-            Spread::of(speedups().map(|speedup| speedup / jobs as f64)),
-            Spread::of(trials.iter().map(|trial| trial.rss as f64)),
-        ) else {
-            continue;
-        };
+        let rss = Spread::of(trials.iter().map(|trial| trial.rss as f64));
+        let (Some(time), Some(rss)) = (times(trials), rss) else { continue };
+        let speedup = time.of_which(jobs as f64 * one);
         rows.push(Row {
             jobs,
             time,
             speedup,
-            gain: before.and_then(|before| Spread::of(speedups().map(|speedup| speedup / before))),
-            efficiency,
+            gain: before.map(|before| time.of_which(jobs as f64 * one / before)),
+            efficiency: time.of_which(one),
             rss,
             pss: pss.and_then(Spread::of),
             waits: rank(&waits, 0.5).zip(rank(&waits, 0.95)).zip(waits.last()).map(|((a, b), c)| [a, b, *c]),

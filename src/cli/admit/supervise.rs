@@ -4,7 +4,7 @@
 //! started. The descriptor that keeps the reservation alive is inherited by the command: if this process is
 //! killed, the command goes on and its memory stays reserved.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -26,13 +26,20 @@ pub(super) const PARENT: &str = "BTFGEN_ADMIT_PARENT";
 /// How often is looked at what the command uses.
 const SAMPLE: Duration = Duration::from_secs(1);
 
+/// Variables for a command.
+pub(super) type Variables<'a> = [(&'static str, &'a OsStr)];
+
 /// Runs the command; returns its exit status as a shell shows it.
 ///
 /// # Errors
 /// The command cannot be started.
-pub(super) fn run(command: &[OsString], mut reservation: Option<Reservation>) -> Result<ExitCode> {
+pub(super) fn run(
+    command: &[OsString],
+    mut reservation: Option<Reservation>,
+    variables: &Variables<'_>,
+) -> Result<ExitCode> {
     signals::forward_from_here();
-    let mut child = start(command, reservation.as_ref(), Talk::All)?;
+    let mut child = start(command, reservation.as_ref(), variables, Talk::All)?;
     signals::forward_to(child.id());
     watch(&child, &mut reservation);
     let status = child.wait().map_err(|e| Error::io("cannot wait for the command", e))?;
@@ -55,13 +62,18 @@ pub(super) enum Talk {
 ///
 /// # Errors
 /// There is no such command, or the system refused.
-pub(super) fn start(command: &[OsString], reservation: Option<&Reservation>, talk: Talk) -> Result<Child> {
+pub(super) fn start(
+    command: &[OsString],
+    reservation: Option<&Reservation>,
+    variables: &Variables<'_>,
+    talk: Talk,
+) -> Result<Child> {
     static STARTING: Mutex<()> = Mutex::new(());
     let Some((program, args)) = command.split_first() else {
         return Err(Error::usage("there is no command"));
     };
     let mut started = Command::new(program);
-    started.args(args);
+    started.args(args).envs(variables.iter().copied());
     if talk == Talk::Errors {
         started.stdin(Stdio::null()).stdout(Stdio::null());
     }
