@@ -205,6 +205,21 @@ fn clients_of_a_driver_and_of_the_ledger_share() {
     until("all is free", || place.entries().is_empty());
     assert_eq!(code(&place.run(&strict)), quiet(0));
     assert_eq!(code(&place.run(&["admit", "--", "sh", "-c", "exit 9"])), quiet(9));
+    // Names are the same to both, as far as the ledger keeps them: one of them at a time.
+    let named = place.path("a-command-with-more-letters-than-16");
+    fs::write(&named, "#!/bin/sh\neval \"$1\"\n").unwrap();
+    fs::set_permissions(&named, fs::Permissions::from_mode(0o700)).unwrap();
+    let named = named.to_str().unwrap();
+    let single = ["admit", "--max-instances=1", "--admission=strict", "--max-wait=10ms", "--", named];
+    assert_eq!(code(&place.run(&with(&single, &["exit 3"]))), quiet(3));
+    for driver in ["", place.socket().to_str().unwrap()] {
+        // Not within the first one's reservation, where names do not count.
+        let words = [&[env!("CARGO_BIN_EXE_btfgen")], &single[..], &["true"]].concat().join(" ");
+        let inner = format!("unset BTFGEN_ADMIT_PARENT; {DRIVER}={driver} {words}");
+        let outer = if driver.is_empty() { place.socket() } else { PathBuf::new() };
+        let output = place.command(&with(&single, &[&inner])).env(DRIVER, outer).output().unwrap();
+        assert_eq!(code(&output).0, Some(75));
+    }
     // By its option, too.
     let socket = place.socket();
     let by_option = with(&TRY, &["--driver", socket.to_str().unwrap(), "--", "true"]);
@@ -430,6 +445,13 @@ fn a_policy_that_denies_everything() {
     let (status, said) = code(&place.run(&with(&small, &["--admission=strict", "--", "true"])));
     assert!(status == Some(75) && said.contains("the policy does not let it go"), "{said}");
     assert_eq!(code(&place.run(&with(&small, &["--", "true"]))), quiet(0));
+    // What runs within a reservation asks nobody outside of it.
+    let inside = format!(
+        "{} admit --mem=1M --admission=strict --max-wait=300ms -- true",
+        env!("CARGO_BIN_EXE_btfgen")
+    );
+    let outer = with(&small, &["--", "sh", "-c", &inside]);
+    assert_eq!(code(&place.run(&outer)), quiet(0));
     // The end of the one that runs is the turn of the one that waits.
     let mut second =
         place.command(&["admit", "--mem=1M", "--mem-budget=1000M", "--", "true"]).spawn().unwrap();
@@ -535,7 +557,7 @@ fn storm() {
     let mut driver = place.serve(&[]);
     let mut seeds = 1..;
     let mut start = |victim: usize| {
-        let kind = if victim % 2 == 0 { "driver" } else { "ledger" };
+        let kind = if victim.is_multiple_of(2) { "driver" } else { "ledger" };
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--exact", "in_a_role", "--nocapture"])

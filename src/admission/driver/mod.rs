@@ -62,7 +62,8 @@
 //! ```
 //!
 //! `pid` is 0 where it cannot be seen. Of those that wait for the policy the 16 oldest are asked about, whenever one
-//! begins or ends and every second. It is not asked about the oldest one while nobody at all holds a reservation.
+//! begins or ends and every second. It is not asked about the oldest one while nobody at all holds a reservation, nor
+//! about what runs within a reservation.
 
 mod client;
 mod lines;
@@ -128,7 +129,10 @@ fn parse_offers(value: &Value) -> Option<Vec<Offer>> {
 
 /// A request as the client writes it.
 fn request_json(request: &Request, cookie: &str) -> Value {
-    let label: String = request.label.chars().take(MAX_LABEL / 4).collect();
+    let mut label = request.label.clone();
+    while label.len() > MAX_LABEL {
+        label.pop();
+    }
     json!({
         "type": "request",
         "version": VERSION,

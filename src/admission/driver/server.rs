@@ -253,7 +253,9 @@ impl Server {
             heard.set(Instant::now());
             lines.is_closed() || lines.write(r#"{"type":"wait"}"#, None, Instant::now()).is_err()
         };
-        let was_let_go = self.await_policy(id, request, deadline, &is_gone);
+        // What is within a reservation never waits for anybody outside of it, and a policy may want it to.
+        let is_inside = request.parent.is_some();
+        let was_let_go = is_inside || self.await_policy(id, request, deadline, &is_gone);
         if is_gone() {
             return None;
         }
