@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -117,21 +117,16 @@ impl Place {
         self.entries().iter().filter(|entry| entry.is_running).map(|entry| entry.reserved).sum()
     }
 
-    fn pipe(&self) -> String {
-        let pipe = self.path("pipe");
-        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        pipe.to_str().unwrap().to_owned()
-    }
-
-    /// Starts a command that waits for a pipe, and waits until it runs.
-    fn hold(&self, mem: &str, pipe: &str) -> Kept {
-        let args =
-            ["admit", "--mem-budget=1000M", mem, "--", "sh", "-c", "echo runs; read x < \"$1\"", "x", pipe];
-        let mut child = self.command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    /// Starts a command that runs until the second thing returned is dropped, and waits until it runs.
+    fn hold(&self, mem: &str) -> (Kept, ChildStdin) {
+        let args = ["admit", "--mem-budget=1000M", mem, "--", "sh", "-c", "echo runs; read x; :"];
+        let mut command = self.command(&args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "runs\n");
-        Kept(child)
+        let hold = child.stdin.take().unwrap();
+        (Kept(child), hold)
     }
 }
 
@@ -182,9 +177,8 @@ fn with<'a>(args: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 fn clients_of_a_driver_and_of_the_ledger_share() {
     let place = Place::new();
     let driver = place.serve(&[]);
-    let pipe = place.pipe();
     let strict = with(&TRY, &["--", "true"]);
-    let mut first = place.hold("--mem=700M", &pipe);
+    let (mut first, hold) = place.hold("--mem=700M");
     assert_eq!(place.held(), 700 << 20);
     // It is written down as the client's, not as the driver's.
     assert_eq!(place.entries()[0].pid, first.0.id());
@@ -200,7 +194,7 @@ fn clients_of_a_driver_and_of_the_ledger_share() {
     );
     // What it uses goes into the ledger by way of the driver.
     until("its use is known", || place.entries()[0].observed > 0);
-    fs::write(&pipe, "go\n").unwrap();
+    drop(hold);
     assert!(first.0.wait().unwrap().success());
     until("all is free", || place.entries().is_empty());
     assert_eq!(code(&place.run(&strict)), quiet(0));
@@ -261,8 +255,7 @@ fn only_those_of_the_session_are_heard() {
 fn the_end_of_a_driver_loses_nothing() {
     let place = Place::new();
     let driver = place.serve(&[]);
-    let pipe = place.pipe();
-    let mut first = place.hold("--mem=700M", &pipe);
+    let (mut first, hold) = place.hold("--mem=700M");
     let mut command = place.command(&["admit", "--mem=700M", "--mem-budget=1000M", "--", "true"]);
     let mut second = Kept(command.stderr(Stdio::piped()).spawn().unwrap());
     until("the second waits", || place.entries().len() == 2);
@@ -275,7 +268,7 @@ fn the_end_of_a_driver_loses_nothing() {
     // Who runs tells the ledger itself, from its next look on.
     let before = place.entries()[0].observed;
     until("it is still heard", || place.entries()[0].observed >= before.max(1));
-    fs::write(&pipe, "go\n").unwrap();
+    drop(hold);
     assert!(first.0.wait().unwrap().success() && second.0.wait().unwrap().success());
     let said = said(&mut second);
     assert!(said.lines().count() == 1 && said.contains("asking the ledger instead"), "{said}");
@@ -290,12 +283,11 @@ fn the_end_of_a_driver_loses_nothing() {
 fn a_driver_that_is_stopped_is_given_up() {
     let place = Place::new();
     let driver = place.serve(&[]);
-    let pipe = place.pipe();
-    let mut first = place.hold("--mem=100M", &pipe);
+    let (mut first, hold) = place.hold("--mem=100M");
     send("STOP", &driver.0);
     let (status, said) = code(&place.run(&["admit", "--mem=100M", "--mem-budget=1000M", "--", "true"]));
     assert!(status == Some(0) && said.contains("does not answer"), "{said}");
-    fs::write(&pipe, "go\n").unwrap();
+    drop(hold);
     assert!(first.0.wait().unwrap().success());
     assert!(place.entries().is_empty());
     kill(driver);
@@ -305,8 +297,7 @@ fn a_driver_that_is_stopped_is_given_up() {
 fn clients_that_are_killed() {
     let place = Place::new();
     let driver = place.serve(&[]);
-    let pipe = place.pipe();
-    let first = place.hold("--mem=700M", &pipe);
+    let (first, hold) = place.hold("--mem=700M");
     let waiting = || {
         let child =
             place.command(&["admit", "--mem=700M", "--mem-budget=1000M", "--", "true"]).spawn().unwrap();
@@ -322,7 +313,7 @@ fn clients_that_are_killed() {
     assert_eq!(place.held(), 700 << 20);
     let mut second = waiting();
     assert_eq!(place.held(), 700 << 20);
-    fs::write(&pipe, "go\n").unwrap();
+    drop(hold);
     assert!(second.0.wait().unwrap().success());
     until("all is free", || place.entries().is_empty());
     assert_eq!(kill(driver), "");
@@ -390,8 +381,7 @@ fn a_policy_decides() {
                   answer['offers'] = [{'bytes': 77, 'threads': 1}]";
     let Some(policy) = place.policy(answer) else { return };
     let mut driver = place.serve(&["--policy", &policy, "--policy-timeout=60s"]);
-    let pipe = place.pipe();
-    let mut first = place.hold("--mem=100M", &pipe);
+    let (mut first, hold) = place.hold("--mem=100M");
     // There is memory, but the policy allows one sh at a time; and something else beside it.
     let mut second = place
         .command(&["admit", "--mem=100M", "--mem-budget=1000M", "--", "sh", "-c", "exit 3"])
@@ -406,7 +396,7 @@ fn a_policy_decides() {
     assert_eq!(stats["jobs"], 1);
     until("progress is told", || place.asked().iter().any(|call| call["call"] == "process_progress"));
     assert_eq!(second.try_wait().unwrap(), None);
-    fs::write(&pipe, "go\n").unwrap();
+    drop(hold);
     assert!(first.0.wait().unwrap().success());
     assert_eq!(second.wait().unwrap().code(), Some(3));
     let calls =
@@ -439,8 +429,7 @@ fn a_policy_that_denies_everything() {
     let Some(policy) = place.policy("answer['go'] = False") else { return };
     let driver = place.serve(&["--policy", &policy, "--policy-timeout=60s"]);
     assert_eq!(code(&place.run(&with(&TRY, &["--", "true"]))), quiet(0));
-    let pipe = place.pipe();
-    let mut first = place.hold("--mem=100M", &pipe);
+    let (mut first, hold) = place.hold("--mem=100M");
     let small = ["admit", "--mem=1M", "--mem-budget=1000M", "--max-wait=300ms"];
     let (status, said) = code(&place.run(&with(&small, &["--admission=strict", "--", "true"])));
     assert!(status == Some(75) && said.contains("the policy does not let it go"), "{said}");
@@ -458,7 +447,7 @@ fn a_policy_that_denies_everything() {
     until("it is denied", || {
         place.asked().iter().filter(|call| call["call"] == "let_process_go").count() > 3
     });
-    fs::write(&pipe, "go\n").unwrap();
+    drop(hold);
     assert!(first.0.wait().unwrap().success() && second.wait().unwrap().success());
     assert_eq!(kill(driver), "");
 }
@@ -484,13 +473,12 @@ fn policies_that_fail() {
         let Some(policy) = place.policy(answer) else { return };
         let patience = if answer.contains("600") { "--policy-timeout=500ms" } else { "--policy-timeout=60s" };
         let driver = place.serve(&["--policy", &policy, patience]);
-        let pipe = place.pipe();
-        let mut first = place.hold("--mem=100M", &pipe);
+        let (mut first, hold) = place.hold("--mem=100M");
         for _ in 0..2 {
             let small = ["admit", "--mem=1M", "--mem-budget=1000M", "--admission=strict", "--", "true"];
             assert_eq!(code(&place.run(&small)), quiet(0), "{answer}");
         }
-        fs::write(&pipe, "go\n").unwrap();
+        drop(hold);
         assert!(first.0.wait().unwrap().success());
         let said = kill(driver);
         assert!(said.lines().count() == 1 && said.contains(expected), "{answer}: {said}");
