@@ -15,7 +15,7 @@ use btfgen::admission::forecast::Features;
 use btfgen::btf::{Btf, Writer};
 use btfgen::elf::insert::Signature;
 use btfgen::report::Report;
-use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Order, Result, union};
+use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Order, Result, Workers, union};
 use serde_json::json;
 
 use super::admit::Wishes;
@@ -127,13 +127,11 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             }
         }
     };
-    // Threads that encode one file after the other. Between pools, none takes up the work of another file.
-    let pool = || rayon::ThreadPoolBuilder::new().num_threads(each.count()).build();
-    let pools = (0..workers).map(|_| pool()).collect::<Result<Vec<_>, _>>();
-    let pools = pools.map_err(|e| Error::io("cannot start workers", std::io::Error::other(e)))?;
+    // Threads that encode one file after the other. Between teams, none takes up the work of another file.
+    let teams = (0..workers).map(|_| Workers::new(each)).collect::<Result<Vec<_>>>()?;
     std::thread::scope(|scope| {
-        for pool in &pools {
-            scope.spawn(|| pool.install(work));
+        for team in &teams {
+            scope.spawn(|| team.run(work));
         }
     });
     share.give_back();
