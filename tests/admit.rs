@@ -266,3 +266,97 @@ fn forecasts_are_enough() {
         common::skipped("no fixture was built");
     }
 }
+
+/// Copies of a command with known needs: so many at a time as there is room for, and figures that can be checked.
+#[test]
+fn a_bench_of_copies() {
+    let place = Place::new();
+    let svg = place.path("curves.svg");
+    // Forty megabytes, held for half a second.
+    let script = "touch \"$1\"; (head -c 40000000 /dev/zero; sleep 0.5) | tail -c 40000000";
+    let mark = place.path("copy{}");
+    let out = place.run(&[
+        "admit",
+        "bench",
+        "--jobs=1..3",
+        "--repeat=1",
+        "--json",
+        "--svg",
+        svg.to_str().unwrap(),
+        "--mem=64M",
+        "--mem-budget=128M",
+        "--",
+        "sh",
+        "-c",
+        script,
+        "a<b",
+        mark.to_str().unwrap(),
+    ]);
+    assert_eq!(code(&out), quiet(0));
+    assert!((1..=3).all(|i| place.path(&format!("copy{i}")).exists()) && !place.path("copy4").exists());
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(
+        (&report["schema_version"], &report["repeat"], &report["mem_bytes"]),
+        (&1.into(), &1.into(), &(64 << 20).into())
+    );
+    let series = report["series"].as_array().unwrap();
+    assert_eq!(series.iter().map(|row| row["jobs"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
+    let number = |row: usize, key: &str, of: &str| series[row][key][of].as_f64().unwrap();
+    for (i, copies) in [1.0, 2.0, 2.0].into_iter().enumerate() {
+        // The third waits for one of the others to end.
+        assert!(number(i, "time_seconds", "min") >= if i == 2 { 1.0 } else { 0.5 }, "{report:#}");
+        let (rss, pss) = (number(i, "peak_rss_bytes", "max"), series[i]["peak_pss_bytes"]["max"].as_f64());
+        assert!(
+            rss >= copies * 40e6 && pss.is_none_or(|pss| pss >= copies * 40e6 && pss <= rss),
+            "{report:#}"
+        );
+        assert!((0.59..3.0).contains(&number(i, "forecast_ratio", "median")), "{report:#}");
+        assert!(number(i, "wait_seconds", "p50") <= number(i, "wait_seconds", "max"));
+        assert_eq!(series[i]["failed"], 0);
+    }
+    assert_eq!(number(0, "speedup", "median"), 1.0);
+    assert!(series[0]["marginal_gain"].is_null() && number(2, "efficiency", "max") <= 1.0, "{report:#}");
+    assert!(place.entries().is_empty());
+
+    let drawn = fs::read_to_string(&svg).unwrap();
+    for expected in
+        ["a&lt;b", ">Speed-up<", ">T, seconds<", ">copies at the same time<", ">PSS<", "<polyline"]
+    {
+        assert!(drawn.contains(expected), "{expected} in {drawn}");
+    }
+    let Some(python) = common::tool_or_skip("python3") else { return };
+    let parse = "import sys, xml.dom.minidom as m; d = m.parse(sys.argv[1]).documentElement; print(d.tagName, d.namespaceURI)";
+    let parsed = Command::new(python).args(["-c", parse]).arg(&svg).output().unwrap();
+    assert_eq!(
+        parsed.stdout,
+        b"svg http://www.w3.org/2000/svg\n",
+        "{}",
+        String::from_utf8_lossy(&parsed.stderr)
+    );
+}
+
+#[test]
+fn a_bench_tells_of_copies_that_fail() {
+    let place = Place::new();
+    let out = place.run(&[
+        "admit",
+        "bench",
+        "--jobs=2",
+        "--repeat=2",
+        "--",
+        "sh",
+        "-c",
+        "echo noise; exit $(({} == 2))",
+    ]);
+    let (status, said) = code(&out);
+    assert_eq!((status, said.as_str()), (Some(1), "btfgen: error: 2 copies failed\n"));
+    let table = String::from_utf8(out.stdout).unwrap();
+    assert!(table.starts_with("jobs ") && table.lines().count() == 3 && !table.contains("noise"), "{table}");
+    let (status, said) = code(&place.run(&["admit", "bench", "--jobs=1", "--", "/nonexistent/command"]));
+    assert_eq!(status, Some(74));
+    assert!(said.contains("/nonexistent/command: cannot run it"), "{said}");
+    for wrong in [&["--jobs=0"][..], &["--jobs=2..3"], &["--jobs=1", "--repeat=0"], &[]] {
+        let args = [&["admit", "bench"], wrong, &["--", "true"]].concat();
+        assert_eq!(code(&place.run(&args)).0, Some(2), "{wrong:?}");
+    }
+}

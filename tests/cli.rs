@@ -325,6 +325,10 @@ fn figures_as_json() {
     ] {
         assert!(stats[of][key].is_u64(), "{of}.{key}");
     }
+    // At its end: what it has alone is part of its share, and that of what is resident.
+    let end = ["uss_bytes", "pss_bytes", "rss_bytes"].map(|key| &stats["memory"][key]);
+    assert!(end.iter().all(|n| n.is_null()) || end.iter().all(|n| n.is_u64()), "{end:?}");
+    assert!(end.map(Value::as_u64).is_sorted(), "{end:?}");
     for of in ["functions", "variables", "kfuncs"] {
         assert!(stats[of]["skipped"].as_object().unwrap().values().all(Value::is_u64), "{of}");
     }

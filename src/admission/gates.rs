@@ -77,6 +77,11 @@ impl Gates {
         Ok(Gates { gates: texts.into_iter().map(gate).collect::<Result<_>>()?, root })
     }
 
+    /// The conditions as they were written.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.gates.iter().map(|gate| gate.text.as_str())
+    }
+
     /// No condition.
     pub fn none() -> Gates {
         Gates { root: Root::system(), gates: Vec::new() }

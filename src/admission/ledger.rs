@@ -14,16 +14,17 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
-use std::sync::mpsc;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::book::{Book, Page, Record, State, Watch};
+use super::driver::Connection;
 use super::gates::Gates;
-use super::lock;
+use super::turn::Turns;
 use crate::{Error, Result};
 
 /// How often a waiting request may be overtaken.
@@ -77,7 +78,10 @@ pub struct Request {
 
 /// A ledger.
 #[derive(Debug)]
-pub struct Ledger(PathBuf);
+pub struct Ledger {
+    directory: PathBuf,
+    turns: Turns,
+}
 
 /// What somebody holds or waits for, for people.
 #[derive(Debug, Clone)]
@@ -103,12 +107,17 @@ pub struct Entry {
 impl Ledger {
     /// The ledger of this machine, or nothing if there is no place for one. `BTFGEN_ADMIT_DIR` names a directory.
     pub fn find(environment: impl Fn(&str) -> Option<OsString>) -> Option<Ledger> {
-        super::book::directory(environment).map(Ledger)
+        super::book::directory(environment).map(Ledger::at)
     }
 
     /// The ledger in a directory.
     pub fn at(directory: impl Into<PathBuf>) -> Ledger {
-        Ledger(directory.into())
+        Ledger { directory: directory.into(), turns: Turns::default() }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Who holds and who waits. Those who wait behind others are not listed.
@@ -116,7 +125,7 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be used.
     pub fn entries(&self) -> Result<Vec<Entry>> {
-        let records = Book::open(&self.0)?.enter()?.records()?;
+        let records = Book::open(&self.directory)?.enter()?.records()?;
         let now = now();
         let used = records.iter().filter(|record| record.state != State::Free);
         let entry = |record: &Record| Entry {
@@ -138,12 +147,24 @@ impl Ledger {
     /// The ledger cannot be used; or the time is over and the caller insists, then the kind of the error is
     /// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
     pub fn acquire(&self, request: &Request) -> Result<Reservation> {
-        self.acquire_within(request, request.max_wait)
+        self.acquire_unless(request, &|| false)
     }
 
-    fn acquire_within(&self, request: &Request, max_wait: Duration) -> Result<Reservation> {
-        let deadline = Instant::now() + max_wait;
-        let mut book = Book::open(&self.0)?;
+    /// As [`Ledger::acquire`], but ends soon if that says so. It is called now and then, and shall not take long.
+    ///
+    /// # Errors
+    /// As [`Ledger::acquire`]; given up is busy.
+    pub fn acquire_unless(&self, request: &Request, is_given_up: &dyn Fn() -> bool) -> Result<Reservation> {
+        self.acquire_until(request, Instant::now() + request.max_wait, is_given_up)
+    }
+
+    fn acquire_until(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        is_given_up: &dyn Fn() -> bool,
+    ) -> Result<Reservation> {
+        let mut book = Book::open(&self.directory)?;
         let life = book.reopen()?;
         let claim = Claim::new(&mut book, request)?;
         let queue = match claim.parent {
@@ -154,24 +175,24 @@ impl Ledger {
             None if claim.is_small() => 0,
             None => 1,
         };
-        let turn = Turn::wait(&book, Book::queue(queue), deadline)?;
+        let turn = self.turns.wait(book.reopen()?, Book::queue(queue), deadline, is_given_up)?;
         let mut place: Option<usize> = None;
         let mut was_aside = false;
         // Before the first look, so that no change is missed.
         let mut watch = None;
         let mut pause = Pause::default();
         loop {
+            let has_given_up = is_given_up();
             let page = book.enter()?;
-            if !page.is_of(&life) {
+            if !page.is_of(&life) || turn.as_ref().is_some_and(|turn| !page.is_of(turn.file())) {
                 drop(page);
-                let max_wait = deadline.saturating_duration_since(Instant::now());
-                return self.acquire_within(request, max_wait);
+                return self.acquire_until(request, deadline, is_given_up);
             }
             let records = page.records()?;
             let is_aside = claim.must_stand_aside(&records, place);
             let time_is_over = Instant::now() >= deadline;
             let decision = match turn {
-                Some(_) if !is_aside => claim.decide(&records, place),
+                Some(_) if !is_aside && !has_given_up => claim.decide(&records, place),
                 _ => Decision::Wait,
             };
             let offer = match decision {
@@ -182,7 +203,7 @@ impl Ledger {
                     }
                     Some((offer, false))
                 }
-                Decision::Wait if time_is_over && !request.insist => {
+                Decision::Wait if time_is_over && !request.insist && !has_given_up => {
                     claim.smallest().map(|offer| (offer, true))
                 }
                 Decision::Wait => None,
@@ -195,9 +216,19 @@ impl Ledger {
                 let record = Record { state: State::Running, since: now(), ..claim.record(offer) };
                 page.write(place, &record)?;
                 drop(page);
-                return Ok(Reservation { book, life, place, record, offer, was_forced });
+                let driver = None;
+                return Ok(Reservation {
+                    book,
+                    life,
+                    place,
+                    record,
+                    offer,
+                    was_forced,
+                    driver,
+                    is_left: false,
+                });
             }
-            if time_is_over {
+            if time_is_over || has_given_up {
                 if let Some(place) = place {
                     page.free(place, &life)?;
                 }
@@ -243,32 +274,6 @@ impl Pause {
     }
 }
 
-/// The right to be the first of a queue, as long as this lives.
-struct Turn(#[allow(dead_code, reason = "what counts is that it is open")] File);
-
-impl Turn {
-    /// Waits in the kernel, where those who wait cost nothing and come in their order.
-    fn wait(book: &Book, byte: u64, deadline: Instant) -> Result<Option<Turn>> {
-        let about = |e| Error::io("cannot queue in the ledger", e);
-        let file = book.reopen()?;
-        if lock::try_lock(file.as_fd(), byte).map_err(about)? {
-            return Ok(Some(Turn(file)));
-        }
-        // A wait in the kernel has no end in time. The thread is left behind if that comes first: what it gets
-        // then, nobody takes, and it is closed.
-        let (sender, receiver) = mpsc::channel();
-        let waiting = std::thread::Builder::new().name("btfgen-queue".to_owned()).spawn(move || {
-            let result = lock::lock(file.as_fd(), byte).map(|()| file);
-            let _ = sender.send(result);
-        });
-        waiting.map_err(about)?;
-        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(result) => Ok(Some(Turn(result.map_err(about)?))),
-            Err(_) => Ok(None),
-        }
-    }
-}
-
 /// A request on its way.
 struct Claim<'r> {
     request: &'r Request,
@@ -289,13 +294,8 @@ impl<'r> Claim<'r> {
         let page = book.enter()?;
         let records = page.records()?;
         let ticket = page.ticket()?;
-        let parent = request.parent.as_deref().and_then(|cookie| {
-            let (place, ticket) = cookie.split_once('.')?;
-            let (place, ticket) = (place.parse::<usize>().ok()?, ticket.parse::<u64>().ok()?);
-            let record = records.get(place)?;
-            (record.state == State::Running && record.ticket == ticket).then_some((place, ticket))
-        });
-        let (parent, parent_ticket) = parent.unzip();
+        let parent = request.parent.as_deref().and_then(|cookie| named(&records, cookie));
+        let (parent, parent_ticket) = parent.map(|(place, record)| (place, record.ticket)).unzip();
         Ok(Claim { request, ticket, since: now(), parent, parent_ticket: parent_ticket.unwrap_or(0) })
     }
 
@@ -406,6 +406,14 @@ impl<'r> Claim<'r> {
     }
 }
 
+/// The running record that a cookie names, and its place.
+fn named(records: &[Record], cookie: &str) -> Option<(usize, Record)> {
+    let (place, ticket) = cookie.split_once('.')?;
+    let (place, ticket) = (place.parse::<usize>().ok()?, ticket.parse::<u64>().ok()?);
+    let record = records.get(place)?;
+    (record.state == State::Running && record.ticket == ticket).then_some((place, *record))
+}
+
 /// True if the record that this one is part of still runs.
 fn has_parent(records: &[Record], record: &Record) -> bool {
     let parent = records.get(record.parent.0 as usize);
@@ -450,9 +458,42 @@ pub struct Reservation {
     record: Record,
     offer: Offer,
     was_forced: bool,
+    /// Whom to tell what is in use, as long as it hears: it writes that down, and more.
+    driver: Option<Connection>,
+    is_left: bool,
 }
 
 impl Reservation {
+    /// Takes over what another process reserved for this one: by its cookie, and by the descriptor that keeps it
+    /// alive.
+    ///
+    /// # Errors
+    /// The ledger cannot be used, or has no such reservation.
+    pub(super) fn adopt(ledger: &Ledger, cookie: &str, life: File, was_forced: bool) -> Result<Self> {
+        let mut book = Book::open(&ledger.directory)?;
+        let page = book.enter()?;
+        let found = named(&page.records()?, cookie).filter(|_| page.is_of(&life));
+        let Some((place, mut record)) = found else {
+            return Err(Error::io("the ledger has no such reservation", ErrorKind::NotFound.into()));
+        };
+        record.pid = std::process::id();
+        page.write(place, &record)?;
+        drop(page);
+        let offer = Offer { bytes: record.reserved, threads: record.threads };
+        Ok(Reservation { book, life, place, record, offer, was_forced, driver: None, is_left: false })
+    }
+
+    /// From now on a driver is told what is in use.
+    pub(super) fn tell(mut self, driver: Connection) -> Self {
+        self.driver = Some(driver);
+        self
+    }
+
+    /// Lets go of it without ending it: it goes on for whoever else has the descriptor that keeps it alive.
+    pub(super) fn leave(mut self) {
+        self.is_left = true;
+    }
+
     /// The offer that was taken.
     pub fn offer(&self) -> Offer {
         self.offer
@@ -484,8 +525,16 @@ impl Reservation {
     /// # Errors
     /// The ledger cannot be used any more.
     pub fn observe(&mut self, bytes: u64) -> Result<()> {
-        self.record.observed = bytes;
-        self.update(|_, _| true).map(|_| ())
+        if self.driver.as_mut().is_some_and(|driver| driver.progress(bytes)) {
+            self.record.observed = bytes;
+            return Ok(());
+        }
+        self.driver = None;
+        let observed = |record: &mut Record, _: &[Record]| {
+            record.observed = bytes;
+            true
+        };
+        self.update(observed).map(|_| ())
     }
 
     /// Gives a part back: no more than so many bytes are needed from here on.
@@ -493,8 +542,11 @@ impl Reservation {
     /// # Errors
     /// The ledger cannot be used any more.
     pub fn shrink(&mut self, bytes: u64) -> Result<()> {
-        self.record.reserved = self.record.reserved.min(bytes);
-        self.update(|_, _| true).map(|_| ())
+        let shrunk = |record: &mut Record, _: &[Record]| {
+            record.reserved = record.reserved.min(bytes);
+            true
+        };
+        self.update(shrunk).map(|_| ())
     }
 
     /// Asks for more, without waiting; false if that does not fit.
@@ -502,10 +554,9 @@ impl Reservation {
     /// # Errors
     /// The ledger cannot be used any more.
     pub fn try_extend(&mut self, bytes: u64) -> Result<bool> {
-        let before = self.record.reserved;
-        self.record.reserved = before.max(bytes);
         let place = self.place;
-        let fits = |record: &Record, records: &[Record]| {
+        let extended = |record: &mut Record, records: &[Record]| {
+            record.reserved = record.reserved.max(bytes);
             let weights = weights(records);
             let running =
                 || records.iter().enumerate().filter(|(i, r)| *i != place && r.state == State::Running);
@@ -516,24 +567,20 @@ impl Reservation {
             let budgets = running().map(|(_, r)| r.budget).filter(|&budget| budget > 0);
             sum <= budgets.fold(record.budget, u64::min)
         };
-        let fits = self.update(fits)?;
-        if !fits {
-            self.record.reserved = before;
-        }
-        Ok(fits)
+        self.update(extended)
     }
 
-    fn update(&mut self, allowed: impl Fn(&Record, &[Record]) -> bool) -> Result<bool> {
+    /// Changes the record as it stands in the ledger, unless `change` says no.
+    fn update(&mut self, change: impl FnOnce(&mut Record, &[Record]) -> bool) -> Result<bool> {
         let page = self.book.enter()?;
         let records = page.records()?;
         // In a file that is not the one where this began the place may be somebody else's.
-        let is_ours = records.get(self.place).is_some_and(|record| record.ticket == self.record.ticket);
-        if !is_ours {
-            return Ok(false);
-        }
-        let allowed = allowed(&self.record, &records);
+        let ours = records.get(self.place).filter(|record| record.ticket == self.record.ticket);
+        let Some(mut record) = ours.copied() else { return Ok(false) };
+        let allowed = change(&mut record, &records);
         if allowed {
-            page.write(self.place, &self.record)?;
+            page.write(self.place, &record)?;
+            self.record = record;
         }
         Ok(allowed)
     }
@@ -550,7 +597,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // If it cannot be written, the end of the lock says the same.
-        let _ = self.free();
+        if !self.is_left {
+            // If it cannot be written, the end of the lock says the same.
+            let _ = self.free();
+        }
     }
 }

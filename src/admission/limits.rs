@@ -189,6 +189,11 @@ impl Memory {
     }
 }
 
+/// What can be had now on the running system, in bytes.
+pub fn headroom() -> Option<u64> {
+    Memory::read(&Root::system()).headroom().map(|bound| bound.bytes)
+}
+
 fn group(root: &Root, version: Version, directory: &Path, is_own: bool) -> Vec<Group> {
     let read = |name: &str| root.read(directory.join(name));
     let limit = |name: &str| Limit::parse(read(name).as_deref());

@@ -5,6 +5,8 @@
 //! * [`jobserver`]: the CPUs that make gives to the commands of a build.
 //! * [`forecast`]: the memory that an encode will take.
 //! * [`ledger`]: the memory that unrelated processes share; [`gates`]: what else must hold before a run begins.
+//! * [`driver`]: a process that decides for others, by a policy, within the same ledger.
+//! * [`footprint`]: the memory that processes have.
 //!
 //! A value that cannot be read is unknown, which is neither zero nor unlimited. Whatever fails here may
 //! cost time, never a result: admission decides when and on how many workers a run happens, not what
@@ -15,6 +17,8 @@
 
 mod book;
 pub mod cgroup;
+pub mod driver;
+pub mod footprint;
 pub mod forecast;
 pub mod gates;
 pub mod jobserver;
@@ -25,6 +29,7 @@ pub mod makeflags;
 pub mod pressure;
 pub mod size;
 mod sys;
+mod turn;
 mod warden;
 
 use std::fs;
@@ -72,20 +77,10 @@ pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
 /// Memory of a process and all that it started, in bytes: what cannot be dropped. Nothing counts twice, and what
 /// ended meanwhile counts as nothing.
 pub fn tree_memory(pid: u32) -> u64 {
-    let mut sum = 0_u64;
-    let mut processes = vec![pid];
-    // More than any command has; a bound, as they come and go while this reads.
-    for _ in 0..10_000 {
-        let Some(pid) = processes.pop() else { break };
-        let root = Root::system();
-        let status = root.read(format!("/proc/{pid}/status")).unwrap_or_default();
+    let held = |pid: u32| {
+        let status = Root::system().read(format!("/proc/{pid}/status")).unwrap_or_default();
         let kib = |name| field(&status, name).unwrap_or(0);
-        sum += (kib("RssAnon") + kib("RssShmem") + kib("VmSwap")).saturating_mul(1024);
-        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        for thread in threads {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            processes.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
-        }
-    }
-    sum
+        (kib("RssAnon") + kib("RssShmem") + kib("VmSwap")).saturating_mul(1024)
+    };
+    footprint::process_tree(pid).into_iter().map(held).fold(0, u64::saturating_add)
 }

@@ -1,10 +1,10 @@
-//! A child without exec, which neither std nor rustix has.
+//! A child without exec, and who is at the other end of a socket: what neither std nor rustix has.
 
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Starts a child that keeps only `fds`, hears no signals, runs `work` and ends; returns its process id.
 ///
@@ -79,4 +79,28 @@ fn close_between(first: c_int, end: c_int) {
             unsafe { libc::close(fd) };
         }
     }
+}
+
+/// The process and the user at the other end of a socket, when they connected. The process is 0 if it is in a namespace
+/// that cannot be seen from here, for which the type of rustix has no room.
+///
+/// # Errors
+/// It is not such a socket.
+pub(super) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the pointers are to a ucred and to its length, which live until the call returns.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            std::ptr::from_mut(&mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    if done == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((u32::try_from(peer.pid).unwrap_or(0), peer.uid))
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use btfgen::admission::footprint::Footprint;
 use btfgen::btf::{Endian, Writer};
 use btfgen::elf::insert::{Change, Rewrite, Signature, set_sections};
 use btfgen::report::Phase;
@@ -145,7 +146,11 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     }
     report.phases.push(save);
     report.memory.sample();
-    let run = Run { request, report: &report, wall: start.elapsed(), cpu: process_cpu() };
+    let (wall, cpu) = (start.elapsed(), process_cpu());
+    // The system counts pages for it: only if somebody wants to know.
+    let wanted = request.verbose || stats.is_some();
+    let footprint = wanted.then(|| Footprint::of(std::process::id())).flatten();
+    let run = Run { request, report: &report, wall, cpu, footprint };
     let json = stats.as_ref().map(|_| report::json(&run));
     if let (Some(target), Some(json)) = (&stats, &json) {
         staged.push(target.stage(vec![json])?);

@@ -23,12 +23,14 @@
 //! kfuncs           found, tagged, skipped {REASON: count}
 //! split_names      [names with several definitions]
 //! warnings         {REASON: count} of what could not be expressed
-//! memory           peak_rss_bytes, anon_bytes, file_bytes
+//! memory           peak_rss_bytes, anon_bytes, file_bytes; at the end of the run rss_bytes, pss_bytes and
+//!                  uss_bytes (resident, the same with what is shared divided, own), null where unknown
 //! ```
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use btfgen::admission::footprint::Footprint;
 use btfgen::report::{Outcome, Report, SCHEMA_VERSION};
 use btfgen::{Features, Order};
 use serde_json::{Value, json};
@@ -46,11 +48,13 @@ pub(crate) struct Run<'a> {
     pub(crate) wall: Duration,
     /// CPU time of the process.
     pub(crate) cpu: Duration,
+    /// Its memory now, if the system tells.
+    pub(crate) footprint: Option<Footprint>,
 }
 
 /// The figures as JSON, ending with a newline.
 pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
-    let Run { request, report, wall, cpu } = run;
+    let Run { request, report, wall, cpu, footprint } = run;
     let seconds = Duration::as_secs_f64;
     let phases = report.phases.iter().map(|p| {
         json!({
@@ -104,6 +108,9 @@ pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
             "peak_rss_bytes": report.memory.peak_rss_bytes,
             "anon_bytes": report.memory.anon_bytes,
             "file_bytes": report.memory.file_bytes,
+            "rss_bytes": footprint.map(|footprint| footprint.rss),
+            "pss_bytes": footprint.map(|footprint| footprint.pss),
+            "uss_bytes": footprint.map(|footprint| footprint.uss),
         },
     });
     format!("{value:#}\n").into_bytes()
@@ -122,7 +129,7 @@ const NAMES_SHOWN: usize = 20;
 
 /// The figures as a tree.
 pub(crate) fn tree(run: &Run<'_>) -> String {
-    let Run { request, report, wall, cpu } = run;
+    let Run { request, report, wall, cpu, footprint } = run;
     let r = *report;
     let mut root = Node::new(one_line(&request.input.to_string_lossy()), "    wall s     CPU s");
     let mut phases = Node::new("total", times(*wall, *cpu));
@@ -191,6 +198,10 @@ pub(crate) fn tree(run: &Run<'_>) -> String {
     let mut memory = Node::new("peak memory", bytes(r.memory.peak_rss_bytes));
     memory.add(Node::new("anonymous (RssAnon)", bytes(r.memory.anon_bytes)));
     memory.add(Node::new("mapped files (RssFile)", bytes(r.memory.file_bytes)));
+    if let Some(Footprint { rss, pss, uss }) = *footprint {
+        let figures = format!("{}, PSS {}, USS {}", bytes(rss), bytes(pss), bytes(uss));
+        memory.add(Node::new("at the end (RSS)", figures));
+    }
     root.add(memory);
     root.draw()
 }

@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 use libc::{c_int, c_void, siginfo_t};
 
@@ -128,6 +128,21 @@ extern "C" fn on_forward(signal: c_int, info: *mut siginfo_t, _context: *mut c_v
             libc::kill(pid, signal);
         },
     }
+}
+
+/// Set by a signal that would have ended the process.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// From now on, signals that end a process set this instead.
+pub(crate) fn stop_from_here() -> &'static AtomicBool {
+    for signal in ENDING.into_iter().filter(|&signal| !is_ignored(signal)) {
+        install(signal, on_stop);
+    }
+    &STOP
+}
+
+extern "C" fn on_stop(_signal: c_int, _info: *mut siginfo_t, _context: *mut c_void) {
+    STOP.store(true, Ordering::Release);
 }
 
 /// True if whoever started the process had it ignore a signal, as `nohup` does.

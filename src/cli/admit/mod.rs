@@ -1,18 +1,22 @@
 //! `btfgen admit`: what the machine has, and running commands when there is room for them.
 
+mod bench;
+mod chart;
+mod serve;
 mod status;
 mod supervise;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use btfgen::admission::Root;
+use btfgen::admission::driver;
 use btfgen::admission::gates::Gates;
 use btfgen::admission::jobserver::environment;
 use btfgen::admission::ledger::{Ledger, Live, Offer, Request, Reservation};
-use btfgen::admission::limits::Memory;
+use btfgen::admission::limits::{Memory, headroom};
 use btfgen::admission::size::{parse_bytes, parse_duration};
 use btfgen::{Error, ErrorKind, Result};
 use clap::{Args, Subcommand, ValueEnum};
@@ -79,6 +83,12 @@ pub(crate) struct Wishes {
     /// Also BTFGEN_ADMISSION.
     #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true, hide_short_help = true)]
     pub(crate) admission: Option<Mode>,
+
+    /// The socket of a driver (btfgen admit serve) to ask in place of the ledger; if it does not answer, the ledger is
+    ///
+    /// Also BTFGEN_ADMIT_DRIVER. The cookie of the session is in BTFGEN_ADMIT_COOKIE.
+    #[arg(long, value_name = "SOCKET", hide_short_help = true)]
+    pub(crate) driver: Option<PathBuf>,
 }
 
 /// What to do if there is no room.
@@ -104,6 +114,12 @@ enum What {
         #[arg(long, value_name = "DIR", hide = true)]
         root: Option<PathBuf>,
     },
+
+    /// Run several copies of a command at the same time and say what that costs and brings
+    Bench(Box<bench::BenchArgs>),
+
+    /// Decide for others who may run when, by a policy, within the same budget
+    Serve(serve::ServeArgs),
 }
 
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
@@ -113,6 +129,10 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|e| e.to_string())
 }
+
+/// The variables by which a driver is found and knows who belongs to its session.
+const DRIVER: &str = "BTFGEN_ADMIT_DRIVER";
+const COOKIE: &str = "BTFGEN_ADMIT_COOKIE";
 
 /// How long to wait, if nobody said.
 const MAX_WAIT: Duration = Duration::from_secs(600);
@@ -140,6 +160,9 @@ impl Wishes {
                 .map_err(|_| about("BTFGEN_ADMISSION", &"not strict, on or off"))?;
             wishes.admission = Some(mode);
         }
+        if wishes.driver.is_none() {
+            wishes.driver = environment(DRIVER).filter(|value| !value.is_empty()).map(PathBuf::from);
+        }
         Ok(wishes)
     }
 
@@ -158,17 +181,11 @@ impl Wishes {
             return Ok(None);
         }
         let is_strict = self.admission == Some(Mode::Strict);
-        let Some(ledger) = Ledger::find(environment) else {
-            let error = Error::io("there is no place for a ledger", std::io::ErrorKind::NotFound.into())
-                .hint("name a directory in BTFGEN_ADMIT_DIR, or say --admission=off");
-            // Where nothing can be shared there is nobody to share with: only who asked is told.
-            return if is_strict { Err(error) } else { Ok(self.warn(self.admission.is_some(), &error)) };
-        };
         let by_default =
             || Memory::read(&Root::system()).default_budget().map_or(u64::MAX, |bound| bound.bytes);
         let safety =
             || Memory::read(&Root::system()).limit().map_or(0, |limit| limit.bytes / 25).max(256 << 20);
-        let request = Request {
+        let mut request = Request {
             offers,
             budget: self.mem_budget.unwrap_or_else(by_default),
             // A number that somebody gave is meant as it stands.
@@ -179,6 +196,25 @@ impl Wishes {
             max_instances,
             gates,
             parent: environment(supervise::PARENT).and_then(|value| value.into_string().ok()),
+        };
+        if let Some(socket) = &self.driver {
+            let deadline = Instant::now() + request.max_wait;
+            let cookie = environment(COOKIE).unwrap_or_default();
+            match driver::acquire(socket, &cookie.to_string_lossy(), &request) {
+                Ok(reservation) => return Ok(Some(reservation)),
+                Err(error) if error.kind() == ErrorKind::Busy => return Err(error),
+                Err(error) => {
+                    let error = one_line(&error.to_string());
+                    tell(&format!("btfgen: warning: {error}; asking the ledger instead\n"));
+                }
+            }
+            request.max_wait = deadline.saturating_duration_since(Instant::now());
+        }
+        let Some(ledger) = Ledger::find(environment) else {
+            let error = Error::io("there is no place for a ledger", std::io::ErrorKind::NotFound.into())
+                .hint("name a directory in BTFGEN_ADMIT_DIR, or say --admission=off");
+            // Where nothing can be shared there is nobody to share with: only who asked is told.
+            return if is_strict { Err(error) } else { Ok(self.warn(self.admission.is_some(), &error)) };
         };
         match ledger.acquire(&request) {
             Ok(reservation) => Ok(Some(reservation)),
@@ -197,20 +233,25 @@ impl Wishes {
     }
 }
 
-fn headroom() -> Option<u64> {
-    Memory::read(&Root::system()).headroom().map(|bound| bound.bytes)
-}
-
 /// Carries it out.
 ///
 /// # Errors
 /// The system refused, or there is no room.
 pub(crate) fn run(args: &AdmitArgs) -> Result<ExitCode> {
-    if let Some(What::Status { json, root }) = &args.what {
-        let status = Status::read(&root.as_ref().map_or_else(Root::system, Root::at));
-        let text = if *json { format!("{:#}\n", status.json()) } else { status.text() };
-        return output::print(text.as_bytes()).map(|_| ExitCode::SUCCESS);
+    match &args.what {
+        Some(What::Status { json, root }) => {
+            let status = Status::read(&root.as_ref().map_or_else(Root::system, Root::at));
+            let text = if *json { format!("{:#}\n", status.json()) } else { status.text() };
+            output::print(text.as_bytes()).map(|_| ExitCode::SUCCESS)
+        }
+        Some(What::Bench(args)) => bench::run(args),
+        Some(What::Serve(args)) => serve::run(args),
+        None => run_command(args),
     }
+}
+
+/// Runs a command when there is room for it.
+fn run_command(args: &AdmitArgs) -> Result<ExitCode> {
     let gates = Gates::parse(Root::system(), args.when.iter().map(String::as_str))?;
     let preferred = Offer { bytes: args.mem, threads: 1 };
     let smaller = args.min.filter(|&min| min < args.mem).map(|bytes| Offer { bytes, threads: 1 });
@@ -219,7 +260,7 @@ pub(crate) fn run(args: &AdmitArgs) -> Result<ExitCode> {
     let wishes = args.wishes.with_environment()?;
     let offers = [preferred].into_iter().chain(smaller).collect();
     let reservation = wishes.acquire(offers, &label, args.max_instances, gates)?;
-    match supervise::run(&args.command, reservation) {
+    match supervise::run(&args.command, reservation, &[]) {
         // As shells say it: not there, or not to be run.
         Err(error) if error.kind() == ErrorKind::Io => {
             complain(&error);

@@ -4,10 +4,11 @@
 //! started. The descriptor that keeps the reservation alive is inherited by the command: if this process is
 //! killed, the command goes on and its memory stays reserved.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use btfgen::admission::ledger::Reservation;
@@ -25,24 +26,20 @@ pub(super) const PARENT: &str = "BTFGEN_ADMIT_PARENT";
 /// How often is looked at what the command uses.
 const SAMPLE: Duration = Duration::from_secs(1);
 
+/// Variables for a command.
+pub(super) type Variables<'a> = [(&'static str, &'a OsStr)];
+
 /// Runs the command; returns its exit status as a shell shows it.
 ///
 /// # Errors
 /// The command cannot be started.
-pub(super) fn run(command: &[OsString], mut reservation: Option<Reservation>) -> Result<ExitCode> {
-    let Some((program, args)) = command.split_first() else {
-        return Err(Error::usage("there is no command"));
-    };
-    let mut started = Command::new(program);
-    started.args(args);
-    if let Some(reservation) = &reservation {
-        started.env(PARENT, reservation.cookie());
-        // Inherited on purpose. Nothing else is started by this process.
-        let inherited = fcntl_setfd(reservation.life(), FdFlags::empty());
-        inherited.map_err(|e| Error::io("cannot hand the reservation on", e.into()))?;
-    }
+pub(super) fn run(
+    command: &[OsString],
+    mut reservation: Option<Reservation>,
+    variables: &Variables<'_>,
+) -> Result<ExitCode> {
     signals::forward_from_here();
-    let mut child = started.spawn().map_err(|e| Error::io("cannot run it", e).in_file(Path::new(program)))?;
+    let mut child = start(command, reservation.as_ref(), variables, Talk::All)?;
     signals::forward_to(child.id());
     watch(&child, &mut reservation);
     let status = child.wait().map_err(|e| Error::io("cannot wait for the command", e))?;
@@ -50,6 +47,49 @@ pub(super) fn run(command: &[OsString], mut reservation: Option<Reservation>) ->
     drop(reservation);
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+/// What of the standard files a command gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Talk {
+    /// All of them.
+    All,
+    /// Standard error alone.
+    Errors,
+}
+
+/// Starts a command within a reservation: it inherits what keeps that alive, and nothing else that is started does.
+///
+/// # Errors
+/// There is no such command, or the system refused.
+pub(super) fn start(
+    command: &[OsString],
+    reservation: Option<&Reservation>,
+    variables: &Variables<'_>,
+    talk: Talk,
+) -> Result<Child> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    let Some((program, args)) = command.split_first() else {
+        return Err(Error::usage("there is no command"));
+    };
+    let mut started = Command::new(program);
+    started.args(args).envs(variables.iter().copied());
+    if talk == Talk::Errors {
+        started.stdin(Stdio::null()).stdout(Stdio::null());
+    }
+    // One at a time: a child takes whatever is open to children at its start.
+    let _alone = STARTING.lock();
+    let open = |flags| {
+        let set = reservation.map_or(Ok(()), |reservation| fcntl_setfd(reservation.life(), flags));
+        set.map_err(|e| Error::io("cannot hand the reservation on", e.into()))
+    };
+    if let Some(reservation) = reservation {
+        started.env(PARENT, reservation.cookie());
+    }
+    open(FdFlags::empty())?;
+    let child = started.spawn().map_err(|e| Error::io("cannot run it", e).in_file(Path::new(program)));
+    open(FdFlags::CLOEXEC)?;
+    child
 }
 
 /// Until the command ends, writes down what it uses: what is in use already is not promised twice.
