@@ -116,17 +116,14 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         bytes: features.info_bytes,
         peak: &|workers| features.peak(workers),
     })?;
-    let progress = |begun, total| {
-        bar.show(begun, total);
-        share.observe();
-    };
+    let progress = |begun, total| bar.show(begun, total);
     let mut encoder =
         Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs())).progress(&progress);
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }
     let encoded = encoder.encode(&image);
-    share.give_back();
+    let peak = share.give_back();
     bar.clear();
     let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
 
@@ -151,6 +148,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     }
     report.phases.push(save);
     report.memory.sample();
+    report.memory.anon_bytes = report.memory.anon_bytes.max(peak);
     let run = Run { request, report: &report, wall: start.elapsed(), cpu: process_cpu() };
     let json = stats.as_ref().map(|_| report::json(&run));
     if let (Some(target), Some(json)) = (&stats, &json) {

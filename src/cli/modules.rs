@@ -101,7 +101,6 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let work = || {
         while let Some((_, path)) = modules.get(next.fetch_add(1, Ordering::Relaxed)) {
             let result = module(request, base.as_ref(), path, each);
-            share.observe();
             let Ok(bar) = bar.lock() else { return };
             bar.show(next.load(Ordering::Relaxed).min(modules.len()), modules.len());
             bar.suspend(|| tell_result(request, path, &result, &deaf));

@@ -5,7 +5,8 @@
 //! slots that others could use.
 
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use btfgen::admission::Root;
@@ -26,16 +27,17 @@ const BYTES_PER_WORKER: u64 = 1 << 20;
 /// encode begins with those that are there.
 const TOKEN_WAIT: Duration = Duration::from_millis(10);
 
-/// How often the use of memory is written down.
+/// How often the use of memory is looked at: at first, and later.
+const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
+
+/// How often it is written down.
 const OBSERVE: Duration = Duration::from_millis(250);
 
 /// What an encode was given.
 #[derive(Debug)]
 pub(crate) struct Share {
     slots: Option<Slots>,
-    reservation: Mutex<Option<Reservation>>,
-    /// When the use was written down last.
-    observed: Mutex<Instant>,
+    watch: Option<Watch>,
     jobs: NonZeroUsize,
 }
 
@@ -75,12 +77,8 @@ impl Share {
         let wishes = work.wishes.with_environment()?;
         let reservation = wishes.acquire(counts.map(offer).collect(), work.label, None, Gates::none())?;
         let threads = reservation.as_ref().and_then(|r| NonZeroUsize::new(r.offer().threads as usize));
-        let mut share = Share {
-            slots: None,
-            reservation: Mutex::new(reservation),
-            observed: Mutex::new(Instant::now()),
-            jobs: jobs.min(threads.unwrap_or(jobs)),
-        };
+        let jobs = jobs.min(threads.unwrap_or(jobs));
+        let mut share = Share { slots: None, watch: Watch::begin(reservation), jobs };
         if let Jobserver::Slots(mut slots) = server {
             let extra = share.jobs.get() - 1;
             slots.want(extra);
@@ -98,27 +96,57 @@ impl Share {
         self.jobs
     }
 
-    /// Gives everything back: the work is done.
-    pub(crate) fn give_back(&mut self) {
+    /// Gives everything back: the work is done. Returns the anonymous memory at its peak, in bytes.
+    pub(crate) fn give_back(&mut self) -> u64 {
         if let Some(slots) = &mut self.slots {
             slots.finish();
         }
-        if let Ok(mut reservation) = self.reservation.lock() {
-            *reservation = None;
-        }
+        self.watch.take().map_or(0, Watch::end)
+    }
+}
+
+/// A thread that looks at what this process uses, and holds its reservation.
+#[derive(Debug)]
+struct Watch {
+    /// Dropped when it shall end.
+    stop: Sender<()>,
+    thread: JoinHandle<u64>,
+}
+
+impl Watch {
+    /// Where there is no room for a thread there is none for workers: nothing is held for a run that cannot be.
+    fn begin(reservation: Option<Reservation>) -> Option<Watch> {
+        let (stop, stopped) = mpsc::channel();
+        let look = move || watch(&stopped, reservation);
+        let thread = std::thread::Builder::new().name("btfgen-watch".into()).spawn(look).ok()?;
+        Some(Watch { stop, thread })
     }
 
-    /// Writes down what is in use, now and then: so much less is promised. Called by any worker, and waits for none.
-    pub(crate) fn observe(&self) {
-        let Ok(mut observed) = self.observed.try_lock() else { return };
-        if observed.elapsed() < OBSERVE {
-            return;
+    fn end(self) -> u64 {
+        drop(self.stop);
+        self.thread.join().unwrap_or(0)
+    }
+}
+
+/// Until told to stop, finds the peak of anonymous memory, and writes down what is in use: so much less is promised.
+fn watch(stopped: &Receiver<()>, mut reservation: Option<Reservation>) -> u64 {
+    let (start, mut written) = (Instant::now(), Instant::now());
+    let mut peak = anonymous();
+    loop {
+        // Short runs have short peaks.
+        let pause = (start.elapsed() / 16).clamp(LOOK.0, LOOK.1);
+        let is_over = stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout);
+        peak = peak.max(anonymous());
+        if is_over {
+            return peak;
         }
-        *observed = Instant::now();
-        if let Ok(mut reservation) = self.reservation.try_lock()
-            && let Some(reservation) = reservation.as_mut()
-        {
-            let used = tree_memory(std::process::id());
+        if written.elapsed() < OBSERVE {
+            continue;
+        }
+        written = Instant::now();
+        let used = tree_memory(std::process::id());
+        peak = peak.max(used);
+        if let Some(reservation) = &mut reservation {
             // What does not work only leaves the promise as it is; more than was asked for is said, if there is room.
             let _ = reservation.observe(used);
             if used > reservation.reserved() {
@@ -126,6 +154,14 @@ impl Share {
             }
         }
     }
+}
+
+/// Anonymous memory of this process now, in bytes: the cheapest figure that the system gives, a few microseconds.
+fn anonymous() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = text.split_whitespace().skip(1).map(|pages| pages.parse::<u64>().unwrap_or(0));
+    let (resident, mapped) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
+    resident.saturating_sub(mapped).saturating_mul(rustix::param::page_size() as u64)
 }
 
 /// What a forecast needs to know of an image. What is damaged counts as nothing: the encode will say so.
