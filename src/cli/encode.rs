@@ -114,7 +114,9 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         jobs: request.jobs,
         wishes: &request.wishes,
         bytes: features.info_bytes,
-        peak: &|workers| features.peak(workers),
+        class: features.class(),
+        point: &|workers| features.point(workers),
+        margin: features.margin(),
     })?;
     let progress = |begun, total| bar.show(begun, total);
     let mut encoder =
@@ -126,6 +128,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let peak = share.give_back();
     bar.clear();
     let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
+    share.remember(peak);
 
     let rewrite = match &request.output {
         Destination::Input(path) => {

@@ -10,11 +10,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use btfgen::admission::Root;
-use btfgen::admission::forecast::Features;
+use btfgen::admission::forecast::{Features, is_remembered};
 use btfgen::admission::gates::Gates;
+use btfgen::admission::history::{History, Run};
 use btfgen::admission::jobserver::{Jobserver, Slots, environment};
 use btfgen::admission::ledger::{Offer, Reservation};
 use btfgen::admission::limits::Cpus;
+use btfgen::admission::margin::Forecast;
 use btfgen::admission::tree_memory;
 use btfgen::{Image, Jobs, Result};
 
@@ -38,6 +40,8 @@ const OBSERVE: Duration = Duration::from_millis(250);
 pub(crate) struct Share {
     slots: Option<Slots>,
     watch: Option<Watch>,
+    /// Where it is remembered, as what, and how much was expected of it.
+    history: Option<(History, &'static str, u64)>,
     jobs: NonZeroUsize,
 }
 
@@ -51,8 +55,26 @@ pub(crate) struct Work<'a> {
     pub(crate) wishes: &'a Wishes,
     /// Debugging information, in bytes.
     pub(crate) bytes: u64,
-    /// Anonymous memory at its peak, in bytes, on so many workers.
-    pub(crate) peak: &'a dyn Fn(usize) -> u64,
+    /// What runs of its kind are remembered as.
+    pub(crate) class: &'static str,
+    /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
+    pub(crate) point: &'a dyn Fn(usize) -> u64,
+    /// How many times that is reserved, if nothing is remembered.
+    pub(crate) margin: f64,
+}
+
+impl Work<'_> {
+    /// The earlier runs of this kind, if there is a place to remember them and this is worth it.
+    pub(crate) fn history(&self) -> Option<(History, Vec<Run>)> {
+        let history = History::find(environment).filter(|_| is_remembered((self.point)(1)))?;
+        let runs = history.runs(self.class);
+        Some((history, runs))
+    }
+
+    /// How much memory it will take on so many workers.
+    pub(crate) fn forecast(&self, workers: usize, runs: &[Run]) -> Forecast {
+        Forecast::new((self.point)(workers), self.margin, runs)
+    }
 }
 
 impl Share {
@@ -73,12 +95,17 @@ impl Share {
         }
         // All workers, half of them, down to one.
         let counts = std::iter::successors(Some(jobs.get()), |&n| (n > 1).then_some(n / 2));
-        let offer = |n| Offer { bytes: (work.peak)(n), threads: u32::try_from(n).unwrap_or(u32::MAX) };
+        let (history, runs) = work.history().unzip();
+        let runs = runs.unwrap_or_default();
+        let offer = |n| Offer {
+            bytes: work.forecast(n, &runs).bytes(),
+            threads: u32::try_from(n).unwrap_or(u32::MAX),
+        };
         let wishes = work.wishes.with_environment()?;
         let reservation = wishes.acquire(counts.map(offer).collect(), work.label, None, Gates::none())?;
         let threads = reservation.as_ref().and_then(|r| NonZeroUsize::new(r.offer().threads as usize));
         let jobs = jobs.min(threads.unwrap_or(jobs));
-        let mut share = Share { slots: None, watch: Watch::begin(reservation), jobs };
+        let mut share = Share { slots: None, watch: Watch::begin(reservation), history: None, jobs };
         if let Jobserver::Slots(mut slots) = server {
             let extra = share.jobs.get() - 1;
             slots.want(extra);
@@ -88,6 +115,7 @@ impl Share {
             share.jobs = NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN);
             share.slots = Some(slots);
         }
+        share.history = history.map(|history| (history, work.class, (work.point)(share.jobs.get())));
         Ok(share)
     }
 
@@ -102,6 +130,14 @@ impl Share {
             slots.finish();
         }
         self.watch.take().map_or(0, Watch::end)
+    }
+
+    /// Remembers what a run took that did all that it should: others of its kind will take as much.
+    pub(crate) fn remember(&self, peak: u64) {
+        if let Some((history, class, point)) = &self.history {
+            // What cannot be remembered is no reason to fail, nor to tell: the shipped margin holds.
+            let _ = history.add(class, Run::now(0, *point, peak));
+        }
     }
 }
 
@@ -183,6 +219,9 @@ pub(crate) fn features(image: &Image, base_bytes: u64) -> Features {
         features.info_bytes =
             features.info_bytes.saturating_add(if names.contains(&name) { size } else { 0 });
         features.copied_bytes = features.copied_bytes.saturating_add(copied);
+    }
+    if features.copied_bytes > 0 {
+        features.copied_bytes = features.copied_bytes.saturating_add(image.relocation_memory());
     }
     features
 }
