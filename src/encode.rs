@@ -6,7 +6,7 @@ use object::Endianness;
 use object::elf as spec;
 use rayon::prelude::*;
 
-use crate::btf::{self, Btf, CheckOptions, Distilled, Level, Levels};
+use crate::btf::{self, Btf, CheckOptions, Distilled, Kind, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings};
 use crate::dwarf::{Program, UnitHeader};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
@@ -84,13 +84,17 @@ impl<'p> Encoder<'p> {
         self
     }
 
-    /// Encodes the debugging information of `image`.
+    /// Encodes the debugging information of `image`: in a pool of threads of its own, or, called in a rayon pool
+    /// of just as many, in that.
     ///
     /// # Errors
     /// The image has no DWARF or damaged DWARF, or there is more than BTF can hold. The error names the
     /// file, and the unit and DIE where there is one.
     pub fn encode(&self, image: &Image) -> Result<Output> {
         let jobs = self.jobs.count();
+        if rayon::current_thread_index().is_some() && rayon::current_num_threads() == jobs {
+            return self.run(image, jobs).map_err(|e| e.in_file(image.path()));
+        }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).thread_name(|i| format!("btfgen-{i}"));
         let pool = pool.build().map_err(|e| Error::io("cannot start workers", std::io::Error::other(e)))?;
         pool.install(|| self.run(image, jobs)).map_err(|e| e.in_file(image.path()))
@@ -219,12 +223,14 @@ impl<'p> Encoder<'p> {
         report: &mut Report,
     ) -> Result<Written<'p>> {
         let Options { features, order, .. } = self.options;
-        let mut order = report.phase("order", true, |_| emit::order(tables, resolution, order));
+        let alive = || tables.types.ids().filter(|&id| resolution.is_alive(id));
         let shared = self.base.map(|base| {
-            report.phase("base", false, |_| Shared::find(base, tables, resolution, &order, features))
+            let alive: Vec<_> = alive().collect();
+            report.phase("base", false, |_| Shared::find(base, tables, resolution, &alive, features))
         });
+        let written = alive().filter(|&id| shared.as_ref().is_none_or(|shared| shared.get(id).is_none()));
+        let order = report.phase("order", true, |_| emit::order(tables, written, order));
         if let Some(shared) = &shared {
-            order.retain(|&id| shared.get(id).is_none());
             report.warnings.insert("base-too-large", u64::from(!shared.is_complete));
         } else if order.is_empty() {
             return Err(Error::input("there is nothing to encode: its units hold no type and no function"));
@@ -387,6 +393,9 @@ fn skeletons(context: Context<'_>, numbers: &[u32]) -> Result<Vec<Skeleton>> {
 
 /// Walks the units again that a name with several definitions makes doubtful.
 fn refine<'a>(context: Context<'a>, meanings: &Meanings) -> Result<Vec<Refined<'a>>> {
+    if meanings.units.is_empty() {
+        return Ok(Vec::new());
+    }
     let new = || (Builder::new(context), Refined::default());
     let step =
         |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| builder.refine(meanings, i, refined);
@@ -404,16 +413,20 @@ fn count_types(
     resolution: &Resolution,
     shared: Option<&Shared<'_>>,
 ) {
+    // By kind, whose numbers begin with 1: met, in the base, written.
+    let mut counts = [[0_u64; 3]; Kind::ALL.len() + 1];
     for id in tables.types.ids() {
-        let kind = tables.types.get(id).kind.name();
-        *report.types_in.entry(kind).or_default() += u64::from(tables.types.count(id));
-        if !resolution.is_alive(id) {
-            continue;
+        let [met, in_base, written] = &mut counts[tables.types.get(id).kind as usize];
+        *met += u64::from(tables.types.count(id));
+        if resolution.is_alive(id) {
+            let is_shared = shared.is_some_and(|shared| shared.get(id).is_some());
+            *if is_shared { in_base } else { written } += 1;
         }
-        if shared.is_some_and(|shared| shared.get(id).is_some()) {
-            *report.types_in_base.entry(kind).or_default() += 1;
-        } else {
-            *report.types_out.entry(kind).or_default() += 1;
+    }
+    for (kind, counts) in Kind::ALL.into_iter().zip(counts.into_iter().skip(1)) {
+        let figures = [&mut report.types_in, &mut report.types_in_base, &mut report.types_out];
+        for (figures, count) in figures.into_iter().zip(counts).filter(|(_, count)| *count != 0) {
+            figures.insert(kind.name(), count);
         }
     }
 }

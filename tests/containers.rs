@@ -427,3 +427,32 @@ fn supplementary_file_of_another_build() {
     std::fs::copy(other, dir.path().join("containers-x86_64-gcc-dwzm5.common")).unwrap();
     fails_for(&path, "containers-x86_64-gcc-dwzm5.common");
 }
+
+/// Units of DWARF 6 are laid out like those of DWARF 5. Compilers that write them are rare: the fixture is a build
+/// of DWARF 5 whose headers say 6.
+#[test]
+fn version_6() {
+    let Some(plain) = fixture("all-x86_64-gcc-dwarf5") else { return };
+    let mut bytes = std::fs::read(&plain).unwrap();
+    let image = btfgen::Image::open(&plain).unwrap();
+    let info = image.content_of(b".debug_info").unwrap();
+    let start = info.as_ptr().addr() - image.bytes().as_ptr().addr();
+    let (mut at, mut units) = (start, 0);
+    while at < start + info.len() {
+        let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!(bytes[at + 4..at + 6], [5, 0]);
+        bytes[at + 4] = 6;
+        at += 4 + length as usize;
+        units += 1;
+    }
+    assert!(units > 1);
+    let directory = tempfile::tempdir().unwrap();
+    let patched = directory.path().join("v6");
+    std::fs::write(&patched, &bytes).unwrap();
+    assert!(encoded(&patched, &Options::default()).btf == encoded(&plain, &Options::default()).btf);
+    // There is no seventh.
+    bytes[start + 4] = 7;
+    std::fs::write(&patched, &bytes).unwrap();
+    let error = encode_with(&patched, &Options::default(), 1).unwrap_err().to_string();
+    assert!(error.contains("version 7"), "{error}");
+}

@@ -65,7 +65,9 @@ fn what_is_old_or_damaged_is_forgotten() {
     fs::write(&path, good.clone() + &line(old) + &line(Run { when: run.when + 1_000_000, ..run })).unwrap();
     assert_eq!(history.runs("a"), [run]);
     let cut = good[..good.len() - 1].to_owned();
-    for damage in [cut, good.clone() + "1 2 3\n", "btfgen history 2\n".into(), String::new(), good.repeat(9999)] {
+    for damage in
+        [cut, good.clone() + "1 2 3\n", "btfgen history 2\n".into(), String::new(), good.repeat(9999)]
+    {
         fs::write(&path, damage).unwrap();
         assert_eq!(history.runs("a"), []);
         history.add("a", run).unwrap();
@@ -140,7 +142,10 @@ fn reserved_is_enough_and_not_much_more() {
         let runs = written_down(name);
         for rounds in [1, 5] {
             let (missed, ratio) = replay(&runs, rounds);
-            println!("{name}, {rounds} rounds: {missed} of {} took more, {ratio:.3} reserved", rounds * runs.len());
+            println!(
+                "{name}, {rounds} rounds: {missed} of {} took more, {ratio:.3} reserved",
+                rounds * runs.len()
+            );
             assert!(missed * 100 <= rounds * runs.len(), "{name}: {missed}");
             assert!(ratio <= most_reserved, "{name}: {ratio}");
         }
@@ -280,7 +285,9 @@ fn large(place: &Place) -> Option<String> {
 fn an_encode_is_remembered() {
     let place = Place::new();
     let Some(large) = large(&place) else { return };
-    let estimate = || -> Value { serde_json::from_slice(&place.btfgen(&["estimate", "--json", &large]).stdout).unwrap() };
+    let estimate = || -> Value {
+        serde_json::from_slice(&place.btfgen(&["estimate", "--json", &large]).stdout).unwrap()
+    };
     let cold = estimate();
     let one = &cold["estimates"][0];
     assert_eq!((one["jobs"].as_u64(), one["learned_from_runs"].as_u64()), (Some(1), Some(0)), "{cold}");

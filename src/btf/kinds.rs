@@ -393,15 +393,20 @@ pub struct DatasecEntry {
 /// Whether the kernel takes the name where it wants an identifier: a letter, `_` or `.`, then also digits,
 /// at most [`MAX_NAME_BYTES`] bytes, ASCII only. Names of C++ and Rust (`a::b`, `f<T>`) are none.
 pub fn is_identifier(name: &[u8]) -> bool {
-    let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b'.';
-    match name {
-        [first, rest @ ..] => {
-            name.len() <= MAX_NAME_BYTES
-                && letter(*first)
-                && rest.iter().all(|&b| letter(b) || b.is_ascii_digit())
+    // By table: every name of the input comes here.
+    const TAKEN: [bool; 256] = {
+        let mut taken = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let b = byte as u8;
+            taken[byte] = b.is_ascii_alphanumeric() || b == b'_' || b == b'.';
+            byte += 1;
         }
-        [] => false,
-    }
+        taken
+    };
+    name.first().is_some_and(|first| !first.is_ascii_digit())
+        && name.len() <= MAX_NAME_BYTES
+        && name.iter().all(|&b| TAKEN[usize::from(b)])
 }
 
 /// Whether the kernel takes the name for a DATASEC: 1 to [`MAX_NAME_BYTES`] printable ASCII bytes. Kernel

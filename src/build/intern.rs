@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use super::graph::{Graph, Link, Node, NodeId, Shape};
-use super::key::{Keys, class_of, is_signed, node_key};
+use super::key::{Keys, class_of, is_signed, node_key, targets};
 use super::place;
 use super::seen::SeenTypes;
 use super::warning::{Warning, Warnings};
 use crate::btf::{Kind, Member, is_identifier};
 use crate::dwarf::{NameId, Program};
 use crate::table::{
-    Anchor, AnchorId, Entry, EntryId, First, Key, KeyIdentity, Mentions, Part, Ref, StrId, Tables, Variant,
+    Anchor, AnchorClass, AnchorId, Entry, EntryId, First, Key, KeyIdentity, Mentions, Part, Ref, StrId,
+    Tables, Variant,
 };
 use crate::{Error, Result};
 
@@ -35,6 +36,10 @@ pub(super) struct Interner<'a> {
     texts: NameMap,
     /// By node of the current unit: its entry.
     entries: Vec<EntryId>,
+    /// By node of the current unit: the usual anchor of its name, once something referred to it.
+    anchors: Vec<AnchorId>,
+    /// The names of the node that was named last, and of its parts.
+    names: Vec<StrId>,
     mentioned: Vec<EntryId>,
     parts: Vec<Part>,
 }
@@ -43,6 +48,13 @@ pub(super) struct Interner<'a> {
 const MUCH: usize = 1 << 14;
 
 const UNSET: EntryId = EntryId(u32::MAX);
+const NO_ANCHOR: AnchorId = AnchorId(u32::MAX);
+
+/// Room for the types and names of a module of usual size is made at once: 80 bytes of debugging information
+/// make one type that is new, 40 one name. A kernel repeats itself more, and is not held up by growing tables.
+const BYTES_PER_TYPE: usize = 80;
+const BYTES_PER_NAME: usize = 40;
+const MOST_TYPES: usize = 1 << 15;
 
 /// Whether a name must be an identifier, or may be any text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,16 +76,24 @@ impl NameUse {
 
 impl<'a> Interner<'a> {
     pub(super) fn new(program: &'a Program<'a>, kabi_prefix: &'a [u8]) -> Self {
+        let bytes: usize = program.files().iter().map(|file| file.info.len()).sum();
+        let types = (bytes / BYTES_PER_TYPE).min(MOST_TYPES);
+        let names = (bytes / BYTES_PER_NAME).min(2 * MOST_TYPES);
+        let mut tables = Tables::default();
+        tables.types.reserve(types);
+        tables.strings.reserve(names);
         Interner {
             program,
             kabi_prefix,
-            tables: Tables::default(),
-            seen: SeenTypes::default(),
+            tables,
+            seen: SeenTypes::with_capacity(types),
             newest: 0,
             finds_most: true,
-            identifiers: NameMap::default(),
+            identifiers: NameMap::with_capacity_and_hasher(names, Default::default()),
             texts: NameMap::default(),
             entries: Vec::new(),
+            anchors: Vec::new(),
+            names: Vec::new(),
             mentioned: Vec::new(),
             parts: Vec::new(),
         }
@@ -149,6 +169,8 @@ impl<'a> Interner<'a> {
     pub(super) fn begin(&mut self, graph: &Graph) {
         self.entries.clear();
         self.entries.resize(graph.nodes.len(), UNSET);
+        self.anchors.clear();
+        self.anchors.resize(graph.nodes.len(), NO_ANCHOR);
         self.mentioned.clear();
     }
 
@@ -186,21 +208,54 @@ impl<'a> Interner<'a> {
     fn add(&mut self, graph: &Graph, id: NodeId, warnings: &mut Warnings) -> Result<EntryId> {
         let node = graph.node(id);
         self.intern_names(graph, node, warnings)?;
-        let key = node_key(graph, node, &mut |name, text| self.name_hash(name, text), &mut |link| {
+        for target in targets(graph, node).filter_map(|link| graph.resolve(link)) {
+            if let Some(class) = class_of(graph.node(target)) {
+                self.usual_anchor(graph, target, class);
+            }
+        }
+        // The names are asked for in the order in which they were interned.
+        let mut names = self.names.iter();
+        let name = &mut |_, _| names.next().map_or(0, |&name| self.tables.strings.hash(name));
+        let key = node_key(graph, node, name, &mut |link| {
             graph.resolve(link).map_or(Key::VOID, |target| self.content_key(graph, target))
         });
         self.insert(graph, node, key, &mut |_| Variant::Usual, warnings)
     }
 
-    /// The content key of a reference to a node of this unit.
+    /// The content key of a reference to a node of this unit, whose anchor is known if it has one.
     fn content_key(&self, graph: &Graph, target: NodeId) -> Key {
-        let node = graph.node(target);
-        match class_of(node) {
-            Some(class) => {
-                Anchor::key_of(class, self.name_hash(node.name, NameUse::Identifier), Variant::Usual)
+        let types = &self.tables.types;
+        match (class_of(graph.node(target)), self.anchors[target.index()]) {
+            (None, _) => types.get(self.entries[target.index()]).key,
+            // Its name is there, and empty: nobody can find it by that.
+            (Some(class), NO_ANCHOR) => {
+                Anchor::key_of(class, self.tables.strings.hash(StrId::EMPTY), Variant::Usual)
             }
-            None => self.tables.types.get(self.entries[target.index()]).key,
+            (Some(_), anchor) => types.key(Ref::anchor(anchor)),
         }
+    }
+
+    /// The usual anchor of a node of this unit whose name is interned; `None` if that is empty.
+    fn usual_anchor(&mut self, graph: &Graph, target: NodeId, class: AnchorClass) -> Option<AnchorId> {
+        let known = self.anchors[target.index()];
+        if known != NO_ANCHOR {
+            return Some(known);
+        }
+        let anchor = self.anchor(graph, target, class, Variant::Usual)?;
+        self.anchors[target.index()] = anchor;
+        Some(anchor)
+    }
+
+    fn anchor(
+        &mut self,
+        graph: &Graph,
+        target: NodeId,
+        class: AnchorClass,
+        variant: Variant,
+    ) -> Option<AnchorId> {
+        let name = self.string(graph.node(target).name, NameUse::Identifier);
+        let Tables { types, strings, .. } = &mut self.tables;
+        (name != StrId::EMPTY).then(|| types.anchor(class, name, variant, strings))
     }
 
     /// Sets the entry of a node, for those who refer to it.
@@ -215,13 +270,16 @@ impl<'a> Interner<'a> {
     }
 
     fn intern_node(&mut self, graph: &Graph, node: &Node, warnings: &mut Warnings) -> Result<()> {
-        self.intern(node.name, NameUse::of(node.shape), warnings)?;
+        self.names.clear();
+        let name = self.intern(node.name, NameUse::of(node.shape), warnings)?;
+        self.names.push(name);
         self.intern_referred(graph, node.target, warnings)?;
         for part in graph.parts(node) {
             self.intern_referred(graph, part.target, warnings)?;
         }
         for part in graph.parts(node) {
-            self.intern(part.name, NameUse::Identifier, warnings)?;
+            let name = self.intern(part.name, NameUse::Identifier, warnings)?;
+            self.names.push(name);
         }
         Ok(())
     }
@@ -233,10 +291,11 @@ impl<'a> Interner<'a> {
         link: Link,
         warnings: &mut Warnings,
     ) -> Result<()> {
-        if let Some(target) = graph.resolve(link).map(|id| graph.node(id))
-            && class_of(target).is_some()
+        if let Some(target) = graph.resolve(link)
+            && class_of(graph.node(target)).is_some()
+            && self.anchors[target.index()] == NO_ANCHOR
         {
-            self.intern(target.name, NameUse::Identifier, warnings)?;
+            self.intern(graph.node(target).name, NameUse::Identifier, warnings)?;
         }
         Ok(())
     }
@@ -283,7 +342,7 @@ impl<'a> Interner<'a> {
         if name.is_none() { StrId::EMPTY } else { known.get(&spread(name)).copied().unwrap_or_default() }
     }
 
-    /// Writes a node, whose names are interned, as an entry with the content key `key`. `variant` tells
+    /// Writes a node, whose names were interned last, as an entry with the content key `key`. `variant` tells
     /// which definition of a named node is meant where it is referred to.
     pub(super) fn insert(
         &mut self,
@@ -297,7 +356,7 @@ impl<'a> Interner<'a> {
             return Ok(known);
         }
         let mut entry = Entry::new(kind_of(graph, node), key);
-        entry.name = self.string(node.name, NameUse::of(node.shape));
+        entry.name = self.names.first().copied().unwrap_or_default();
         entry.size = node.size as u32;
         entry.encoding = node.encoding;
         entry.kind_flag = match node.shape {
@@ -311,9 +370,9 @@ impl<'a> Interner<'a> {
         }
         entry.incomplete = self.is_incomplete(entry.target);
         self.parts.clear();
-        for part in graph.parts(node) {
+        for (i, part) in graph.parts(node).iter().enumerate() {
             let target = self.reference(graph, part.target, variant, warnings);
-            let name = self.string(part.name, NameUse::Identifier);
+            let name = self.names.get(i + 1).copied().unwrap_or_default();
             let value = match node.shape {
                 Shape::Struct | Shape::Union if target == Ref::VOID => Err(Warning::MemberVoid),
                 Shape::Struct | Shape::Union => {
@@ -369,13 +428,11 @@ impl<'a> Interner<'a> {
         let node = graph.node(target);
         match class_of(node) {
             Some(class) => {
-                let name = self.string(node.name, NameUse::Identifier);
-                // Its name is there, and empty: nobody can find it by that.
-                if name == StrId::EMPTY {
-                    return Ref::VOID;
-                }
-                let types = &mut self.tables.types;
-                Ref::anchor(types.anchor(class, name, variant(target), &self.tables.strings))
+                let anchor = match variant(target) {
+                    Variant::Usual => self.usual_anchor(graph, target, class),
+                    variant => self.anchor(graph, target, class, variant),
+                };
+                anchor.map_or(Ref::VOID, Ref::anchor)
             }
             None => {
                 let entry = self.entries[target.index()];

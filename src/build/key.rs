@@ -165,7 +165,8 @@ pub(super) fn class_of(node: &Node) -> Option<AnchorClass> {
     }
 }
 
-/// The key of a node's own content: equal exactly where the type written for it would be.
+/// The key of a node's own content: equal exactly where the type written for it would be. Asks for the name of the
+/// node, then for those of its parts in their order.
 #[inline(always)]
 pub(super) fn node_key(
     graph: &Graph,

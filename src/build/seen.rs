@@ -20,7 +20,7 @@ pub(super) struct Seen {
 }
 
 /// All that were seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SeenTypes {
     seen: Vec<Seen>,
     index: HashTable<u32>,
@@ -28,6 +28,11 @@ pub(super) struct SeenTypes {
 }
 
 impl SeenTypes {
+    /// Nothing was seen yet, and there is room for so many types.
+    pub(super) fn with_capacity(types: usize) -> Self {
+        SeenTypes { seen: Vec::with_capacity(types), index: HashTable::with_capacity(types), last: 0 }
+    }
+
     /// Finds a type, and counts that it was found.
     #[inline(always)]
     pub(super) fn find(&mut self, key: Key) -> Option<&Seen> {

@@ -114,11 +114,14 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             }
         }
     };
+    // Threads that encode one file after the other. Between pools, none takes up the work of another file.
+    let pool = || rayon::ThreadPoolBuilder::new().num_threads(each.count()).build();
+    let pools = (0..workers).map(|_| pool()).collect::<Result<Vec<_>, _>>();
+    let pools = pools.map_err(|e| Error::io("cannot start workers", std::io::Error::other(e)))?;
     std::thread::scope(|scope| {
-        for _ in 1..workers {
-            scope.spawn(work);
+        for pool in &pools {
+            scope.spawn(|| pool.install(work));
         }
-        work();
     });
     let peak = share.give_back();
     if let Ok(bar) = bar.lock() {

@@ -11,6 +11,7 @@
 mod die;
 mod form;
 mod imports;
+mod language;
 mod layout;
 mod location;
 mod name;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use gimli::{DebugInfo, DebugTypes, RunTimeEndian};
+use gimli::RunTimeEndian;
 
 use super::die::Target;
 use super::imports;
@@ -145,14 +145,7 @@ impl<'a> Program<'a> {
         let mut program = Program { files, units, ranges, wanted, signatures };
         for (number, sections) in program.files.iter().enumerate() {
             let first = program.units.len();
-            let units = &mut program.units;
-            if sections.is_types {
-                let mut headers = DebugTypes::new(sections.info, sections.endian).units();
-                list_units(number as u32, units, || headers.next())?;
-            } else {
-                let mut headers = DebugInfo::new(sections.info, sections.endian).units();
-                list_units(number as u32, units, || headers.next())?;
-            }
+            list_units(number as u32, sections, &mut program.units)?;
             program.ranges.push(first..program.units.len());
             program.wanted.resize(program.units.len(), !sections.is_supplementary);
         }

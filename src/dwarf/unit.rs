@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use gimli::constants as dw;
-use gimli::{EndianSlice, RunTimeEndian};
+use gimli::{EndianSlice, Reader, RunTimeEndian};
 
 use super::form::Encoding;
+use super::language;
 use super::layout::{Layouts, WINDOW};
 use super::name::NameId;
 use super::program::Program;
@@ -59,60 +60,94 @@ pub struct UnitHeader {
 const MAX_UNIT: u32 = 1 << 30;
 
 impl UnitHeader {
+    fn check(&self) -> Result<()> {
+        if !VERSIONS.contains(&self.version) {
+            return Err(Error::input(format!("unit header: version {}", self.version))
+                .hint("DWARF 2 to 6 is understood; otherwise the file is damaged"));
+        }
+        if self.length >= MAX_UNIT {
+            return Err(Error::input("a unit of 1 GiB or more is not supported"));
+        }
+        if !matches!(self.address_size, 1 | 2 | 4 | 8) {
+            return Err(Error::input(format!("an address of {} bytes", self.address_size)));
+        }
+        Ok(())
+    }
+
     pub(crate) fn encoding(&self) -> Encoding {
         Encoding { version: self.version, address_size: self.address_size, offset_size: self.offset_size }
     }
 }
 
-/// Adds the headers of the units of file number `file`, in file order, that `next` reads one after another.
-pub(super) fn list_units<R: gimli::Reader<Offset = usize>>(
-    file: u32,
-    units: &mut Vec<UnitHeader>,
-    mut next: impl FnMut() -> gimli::Result<Option<gimli::UnitHeader<R>>>,
-) -> Result<()> {
-    let mut at = 0u64;
-    loop {
-        let header = match next() {
-            Ok(Some(header)) => header,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                return Err(Error::input(format!("unit header: {error}"))
-                    .in_unit(at)
-                    .hint("DWARF 2 to 5 is understood; otherwise the file is damaged"));
-            }
-        };
-        let offset = header.offset().0 as u64;
-        let length = header.length_including_self();
-        let too_long = || Error::input("a unit of 1 GiB or more is not supported").in_unit(offset);
-        let length = u32::try_from(length).ok().filter(|&l| l < MAX_UNIT).ok_or_else(too_long)?;
-        at = offset + u64::from(length);
-        let encoding = header.encoding();
-        if !matches!(encoding.address_size, 1 | 2 | 4 | 8) {
-            let message = format!("an address of {} bytes", encoding.address_size);
-            return Err(Error::input(message).in_unit(offset));
-        }
-        let kind = match header.type_() {
-            gimli::UnitType::Type { type_signature, type_offset }
-            | gimli::UnitType::SplitType { type_signature, type_offset } => UnitKind::Type {
-                signature: type_signature.0,
-                offset: u32::try_from(type_offset.0).unwrap_or(u32::MAX),
-            },
-            gimli::UnitType::Skeleton(id) => UnitKind::Skeleton(id.0),
-            gimli::UnitType::SplitCompilation(id) => UnitKind::Split(id.0),
-            _ => UnitKind::Normal,
-        };
-        units.push(UnitHeader {
-            file,
-            offset,
-            length,
-            header_length: header.header_size() as u32,
-            abbrev_offset: header.debug_abbrev_offset().0 as u64,
-            version: encoding.version,
-            address_size: encoding.address_size,
-            offset_size: encoding.format.word_size(),
-            kind,
-        });
+/// Versions of DWARF that are understood. Units of the sixth, as compilers write them before it is published, are
+/// laid out like those of the fifth.
+const VERSIONS: std::ops::RangeInclusive<u16> = 2..=6;
+
+/// Adds the headers of the units of file number `file`, in its order (DWARF 5, section 7.5.1).
+///
+/// # Errors
+/// A header is cut, of an unknown version, or says what cannot be.
+pub(super) fn list_units(file: u32, sections: &Sections<'_>, units: &mut Vec<UnitHeader>) -> Result<()> {
+    let mut rest = EndianSlice::new(sections.info, sections.endian);
+    while !rest.is_empty() {
+        let offset = (sections.info.len() - rest.len()) as u64;
+        let header = read_header(file, offset, sections.is_types, &mut rest)
+            .map_err(|e| Error::input(format!("unit header: {e}")).hint("the file is damaged"))
+            .and_then(|header| header.check().map(|()| header));
+        units.push(header.map_err(|e| e.in_unit(offset))?);
     }
+    Ok(())
+}
+
+/// Reads a header from the beginning of `rest`, and takes the whole unit away.
+fn read_header(
+    file: u32,
+    offset: u64,
+    is_types: bool,
+    rest: &mut EndianSlice<'_, RunTimeEndian>,
+) -> gimli::Result<UnitHeader> {
+    let whole = rest.len();
+    let (length, format) = rest.read_initial_length()?;
+    let mut unit = rest.split(length)?;
+    let length = whole - rest.len();
+    let version = unit.read_u16()?;
+    let offset_size = format.word_size();
+    let mut header = UnitHeader {
+        file,
+        offset,
+        length: u32::try_from(length).unwrap_or(u32::MAX),
+        header_length: 0,
+        abbrev_offset: 0,
+        version,
+        address_size: 0,
+        offset_size,
+        kind: UnitKind::Normal,
+    };
+    // What follows is not known of other versions.
+    if !VERSIONS.contains(&version) {
+        return Ok(header);
+    }
+    let mut kind = if is_types { dw::DW_UT_type } else { dw::DW_UT_compile };
+    if version >= 5 {
+        kind = dw::DwUt(unit.read_u8()?);
+        header.address_size = unit.read_u8()?;
+        header.abbrev_offset = unit.read_word(format)? as u64;
+    } else {
+        header.abbrev_offset = unit.read_word(format)? as u64;
+        header.address_size = unit.read_u8()?;
+    }
+    header.kind = match kind {
+        dw::DW_UT_type | dw::DW_UT_split_type => UnitKind::Type {
+            signature: unit.read_u64()?,
+            offset: u32::try_from(unit.read_word(format)?).unwrap_or(u32::MAX),
+        },
+        dw::DW_UT_skeleton => UnitKind::Skeleton(unit.read_u64()?),
+        dw::DW_UT_split_compile => UnitKind::Split(unit.read_u64()?),
+        dw::DW_UT_compile | dw::DW_UT_partial => UnitKind::Normal,
+        unknown => return Err(gimli::Error::UnknownUnitType(unknown)),
+    };
+    header.header_length = (length - unit.len()) as u32;
+    Ok(header)
 }
 
 /// One unit made ready for the walk.
@@ -129,7 +164,7 @@ pub struct Unit<'a> {
     /// From the unit's first byte to a window of bytes after its last one, at least.
     pub(crate) bytes: Cow<'a, [u8]>,
     pub(crate) big_endian: bool,
-    /// `DW_AT_language` of its root, 0 if there is none.
+    /// The `DW_LANG` code of its language, 0 if it does not say.
     pub language: u16,
     /// `DW_AT_producer` names clang.
     pub is_clang: bool,
@@ -194,11 +229,14 @@ impl<'a> Unit<'a> {
         let (window, _) = Die::window(self, layouts, offset, abbreviation, &mut scratch)?;
         let root = Die::new(self, layouts, offset, abbreviation, window);
         let (mut language, mut producer) = (0, None);
+        let (mut name, mut edition) = (0, 0);
         let (mut strings, mut addresses, mut lists) =
             (self.str_offsets_base, self.addr_base, self.loclists_base);
         let tag = root.layout.tag;
         root.each_attribute(|at, value| match (at, value) {
             (dw::DW_AT_language, Value::Constant(code)) => language = code as u16,
+            (language::DW_AT_LANGUAGE_NAME, Value::Constant(code)) => name = code,
+            (language::DW_AT_LANGUAGE_VERSION, Value::Constant(code)) => edition = code,
             (dw::DW_AT_str_offsets_base, Value::Offset(base)) => strings = base,
             (dw::DW_AT_addr_base | dw::DW_AT_GNU_addr_base, Value::Offset(base)) => addresses = base,
             (dw::DW_AT_loclists_base, Value::Offset(base)) => lists = base,
@@ -206,7 +244,7 @@ impl<'a> Unit<'a> {
             _ => {}
         })?;
         (self.str_offsets_base, self.addr_base, self.loclists_base) = (strings, addresses, lists);
-        self.language = language;
+        self.language = if language == 0 { language::code(name, edition) } else { language };
         self.root_tag = tag;
         let producer = producer.and_then(|p| self.name_of(p));
         let mut short = [0; 8];
@@ -268,7 +306,8 @@ impl<'a> Unit<'a> {
             } else {
                 gimli::Format::Dwarf32
             },
-            version: self.header.version,
+            // The last one that gimli knows; expressions are the same.
+            version: self.header.version.min(5),
         }
     }
 

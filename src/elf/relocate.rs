@@ -245,6 +245,13 @@ fn read(bytes: &[u8], endian: Endianness) -> u64 {
 
 #[inline]
 fn write(bytes: &mut [u8], endian: Endianness, value: u64) {
+    if let Ok(word) = <&mut [u8; 4]>::try_from(&mut *bytes) {
+        *word = match endian {
+            Endianness::Big => (value as u32).to_be_bytes(),
+            Endianness::Little => (value as u32).to_le_bytes(),
+        };
+        return;
+    }
     let length = bytes.len().min(8);
     match endian {
         Endianness::Big => bytes.copy_from_slice(&value.to_be_bytes()[8 - length..]),

@@ -27,11 +27,11 @@ struct Rank {
     id: EntryId,
 }
 
-/// The entries of the output in their order.
+/// Puts entries in the order of the output.
 ///
 /// By name: those without one first, then by the bytes of the name, then by kind, use and content. All of
 /// that is content; where a type was met plays no part.
-pub fn order(tables: &Tables<'_>, resolution: &Resolution, order: Order) -> Vec<EntryId> {
+pub fn order(tables: &Tables<'_>, entries: impl Iterator<Item = EntryId>, order: Order) -> Vec<EntryId> {
     let types = &tables.types;
     let rank = |id: EntryId| {
         let entry = types.get(id);
@@ -49,7 +49,7 @@ pub fn order(tables: &Tables<'_>, resolution: &Resolution, order: Order) -> Vec<
             id,
         }
     };
-    let mut ranks: Vec<Rank> = types.ids().filter(|&id| resolution.is_alive(id)).map(rank).collect();
+    let mut ranks: Vec<Rank> = entries.map(rank).collect();
     let by_content =
         |a: &Rank, b: &Rank| (a.kind as u8, a.rarity, a.key).cmp(&(b.kind as u8, b.rarity, b.key));
     let by_name = |a: &Rank, b: &Rank| {

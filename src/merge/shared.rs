@@ -13,17 +13,17 @@
 //! same: else a module that defines one such struct would have to repeat `struct net_device` and half of the
 //! kernel, and none of its functions would take the `struct net_device` of everybody else.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::HashMap;
 
 use super::base::{Base, label};
 use super::exact::anchor_of;
 use super::resolve::Resolution;
 use crate::btf::{IntData, IntEncoding, Kind, TypeId};
 use crate::options::Features;
-use crate::table::{EntryId, Key, KeyHasher, KeyMap, Part, Ref, Tables};
+use crate::table::{EntryId, Key, KeyMap, Part, Ref, Tables};
 
 /// Most pairs of types, and most references between pairs, that are looked at. A whole kernel against itself has
-/// 60 thousand and 300 thousand. What is not looked at is not shared: larger output, but as true.
+/// 60 thousand and 300 thousand. With more, no definition is shared: larger output, but as true.
 const MAX_PAIRS: usize = 1 << 21;
 const MAX_EDGES: usize = 1 << 23;
 
@@ -36,17 +36,17 @@ pub struct Shared<'b> {
 }
 
 impl<'b> Shared<'b> {
-    /// Finds what `base` has of the entries in `order`, which are all of the output.
+    /// Finds what `base` has of the entries in `alive`, which are all of the output, in any order.
     pub fn find(
         base: &'b Base<'b>,
         tables: &Tables<'_>,
         resolution: &Resolution,
-        order: &[EntryId],
+        alive: &[EntryId],
         features: Features,
     ) -> Self {
-        let module = Module::new(tables, resolution, order, features);
+        let module = Module::new(tables, resolution, alive, features);
         let mut pairs = Pairs::new(base, &module);
-        'definitions: for &id in order.iter().filter(|&&id| module.is_definition(id)) {
+        'definitions: for &id in alive.iter().filter(|&&id| module.is_definition(id)) {
             for candidate in base.definitions(module.label(id)) {
                 if pairs.meet(id, candidate).is_none() {
                     break 'definitions;
@@ -58,8 +58,8 @@ impl<'b> Shared<'b> {
         let is_complete = pairs.is_complete;
         let mut ids = pairs.definitions();
         let meant = pairs.meant(&ids);
-        pairs.declarations(order, &meant, &mut ids);
-        Shared { base, ids: module.everything_else(base, order, &meant, ids), is_complete }
+        pairs.declarations(alive, &meant, &mut ids);
+        Shared { base, ids: module.everything_else(base, alive, &meant, ids), is_complete }
     }
 
     /// The id of the equal type of the base.
@@ -88,12 +88,12 @@ impl<'m, 'a> Module<'m, 'a> {
     fn new(
         tables: &'m Tables<'a>,
         resolution: &'m Resolution,
-        order: &[EntryId],
+        alive: &[EntryId],
         features: Features,
     ) -> Self {
         let labels = vec![Key::VOID; tables.types.len()];
         let mut module = Module { tables, resolution, labels, definitions: KeyMap::default() };
-        for &id in order {
+        for &id in alive {
             if let Some(anchor) = module.defines(id) {
                 *module.definitions.entry(anchor).or_default() += 1;
             }
@@ -179,7 +179,7 @@ impl<'m, 'a> Module<'m, 'a> {
     fn everything_else(
         &self,
         base: &Base<'_>,
-        order: &[EntryId],
+        alive: &[EntryId],
         meant: &HashMap<EntryId, TypeId>,
         mut ids: Vec<Option<TypeId>>,
     ) -> Vec<Option<TypeId>> {
@@ -190,15 +190,15 @@ impl<'m, 'a> Module<'m, 'a> {
             Done,
         }
         let mut states = vec![State::New; self.tables.types.len()];
-        for &id in order {
+        for &id in alive {
             let kind = self.tables.types.get(id).kind;
             let own = matches!(kind, Kind::Func | Kind::Var | Kind::Datasec);
             if own || self.is_definition(id) || self.declares(id).is_some() {
                 states[id.0 as usize] = State::Done;
             }
         }
-        let mut stack = Vec::new();
-        for &id in order {
+        let (mut stack, mut references) = (Vec::new(), Vec::new());
+        for &id in alive {
             stack.push(id);
             while let Some(&top) = stack.last() {
                 let i = top.0 as usize;
@@ -219,9 +219,11 @@ impl<'m, 'a> Module<'m, 'a> {
                     None => Some(TypeId::VOID),
                     Some(entry) => ids[entry.0 as usize],
                 };
-                let references: Option<Vec<TypeId>> = self.references(top).map(id_of).collect();
-                let found = references.and_then(|refs| base.find(self.label(top), refs.into_iter()));
-                ids[i] = found.or_else(|| meant.get(&top).copied());
+                references.clear();
+                references.extend(self.references(top).map_while(id_of));
+                let is_whole = references.len() == self.references(top).count();
+                let found = is_whole.then(|| base.find(self.label(top), references.iter().copied()));
+                ids[i] = found.flatten().or_else(|| meant.get(&top).copied());
             }
         }
         ids
@@ -242,7 +244,9 @@ struct Pairs<'p, 'm, 'a> {
     base: &'p Base<'p>,
     module: &'p Module<'m, 'a>,
     pairs: Vec<Pair>,
-    known: KeyMap<u32>,
+    /// By entry, the type that it was paired with first, and the pair: most have no other. Void is none.
+    first: Vec<(TypeId, u32)>,
+    others: HashMap<(EntryId, TypeId), u32>,
     /// The pairs that a pair relies on, those of one pair together.
     edges: Vec<u32>,
     is_complete: bool,
@@ -250,27 +254,33 @@ struct Pairs<'p, 'm, 'a> {
 
 impl<'p, 'm, 'a> Pairs<'p, 'm, 'a> {
     fn new(base: &'p Base<'p>, module: &'p Module<'m, 'a>) -> Self {
-        let (pairs, known, edges) = (Vec::new(), KeyMap::default(), Vec::new());
-        Pairs { base, module, pairs, known, edges, is_complete: true }
+        let first = vec![(TypeId::VOID, 0); module.tables.types.len()];
+        let (pairs, others, edges) = (Vec::new(), HashMap::new(), Vec::new());
+        Pairs { base, module, pairs, first, others, edges, is_complete: true }
     }
 
     /// The number of a pair, unless there are too many.
     fn meet(&mut self, entry: EntryId, id: TypeId) -> Option<u32> {
-        let mut hasher = KeyHasher::new(0x900);
-        hasher.pair(u64::from(entry.0), u64::from(id.0));
         let next = self.pairs.len() as u32;
-        match self.known.entry(hasher.finish()) {
-            hash_map::Entry::Occupied(known) => Some(*known.get()),
-            hash_map::Entry::Vacant(_) if self.pairs.len() >= MAX_PAIRS => {
-                self.is_complete = false;
-                None
-            }
-            hash_map::Entry::Vacant(place) => {
-                place.insert(next);
-                self.pairs.push(Pair { entry, id, refuted: false, edges: 0 });
-                Some(next)
-            }
+        let first = &mut self.first[entry.0 as usize];
+        if first.0 == id {
+            return Some(first.1);
         }
+        let is_first = first.0 == TypeId::VOID;
+        if let Some(&known) = self.others.get(&(entry, id)).filter(|_| !is_first) {
+            return Some(known);
+        }
+        if self.pairs.len() >= MAX_PAIRS {
+            self.is_complete = false;
+            return None;
+        }
+        if is_first {
+            *first = (id, next);
+        } else {
+            self.others.insert((entry, id), next);
+        }
+        self.pairs.push(Pair { entry, id, refuted: false, edges: 0 });
+        Some(next)
     }
 
     /// Follows what all pairs refer to, and refutes those that differ by themselves.
@@ -282,6 +292,10 @@ impl<'p, 'm, 'a> Pairs<'p, 'm, 'a> {
             self.pairs[i].edges = start as u32;
             self.pairs[i].refuted = !agree;
             i += 1;
+        }
+        // Which pairs were looked at before there were too many depends on who met them first.
+        if !self.is_complete {
+            self.pairs.iter_mut().for_each(|pair| pair.refuted = true);
         }
     }
 
@@ -395,8 +409,8 @@ impl<'p, 'm, 'a> Pairs<'p, 'm, 'a> {
 
     /// Finds what declarations stand for: the only definition of the base; of several that which everything
     /// shared means; else a declaration of the base.
-    fn declarations(&self, order: &[EntryId], meant: &HashMap<EntryId, TypeId>, ids: &mut [Option<TypeId>]) {
-        for &id in order {
+    fn declarations(&self, alive: &[EntryId], meant: &HashMap<EntryId, TypeId>, ids: &mut [Option<TypeId>]) {
+        for &id in alive {
             let Some(anchor) = self.module.declares(id) else { continue };
             let name = self.base.name(anchor);
             let found = match name.definitions {

@@ -49,6 +49,12 @@ impl<'a> Strings<'a> {
         StrId(id)
     }
 
+    /// Makes room for so many more strings.
+    pub fn reserve(&mut self, strings: usize) {
+        self.strings.reserve(strings);
+        self.index.reserve(strings, |&i| self.strings[i as usize].1);
+    }
+
     /// The bytes of a string.
     pub fn get(&self, id: StrId) -> &[u8] {
         &self.strings[id.0 as usize].0
