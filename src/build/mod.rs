@@ -116,6 +116,10 @@ impl<'a> Builder<'a> {
         self.interner.tags(&self.graph, number, &mut self.warnings)?;
         self.functions(&unit, number)?;
         self.variables(&unit, number)?;
+        if !self.interner.is_worth_remembering() {
+            self.interner.forget();
+            self.seen_funcs.clear();
+        }
         Ok(())
     }
 

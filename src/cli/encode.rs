@@ -115,21 +115,21 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         jobs: request.jobs,
         wishes: &request.wishes,
         bytes: features.info_bytes,
-        peak: &|workers| features.peak(workers),
+        class: features.class(),
+        point: &|workers| features.point(workers),
+        margin: features.margin(),
     })?;
-    let progress = |begun, total| {
-        bar.show(begun, total);
-        share.observe();
-    };
+    let progress = |begun, total| bar.show(begun, total);
     let mut encoder =
         Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs())).progress(&progress);
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }
     let encoded = encoder.encode(&image);
-    share.give_back();
+    let peak = share.give_back();
     bar.clear();
     let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
+    share.remember(peak);
 
     let rewrite = match &request.output {
         Destination::Input(path) => {
@@ -152,6 +152,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     }
     report.phases.push(save);
     report.memory.sample();
+    report.memory.anon_bytes = report.memory.anon_bytes.max(peak);
     let (wall, cpu) = (start.elapsed(), process_cpu());
     // The system counts pages for it: only if somebody wants to know.
     let wanted = request.verbose || stats.is_some();

@@ -41,7 +41,7 @@ pub(crate) const EXIT_STATUS: [(u8, &str); 5] = [
 /// What a program is for, whatever its file is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// Everything; `pahole` if that is its name.
+    /// Everything; `pahole` or a linker if that is its name.
     Btfgen,
     /// What kernel builds call.
     Pahole,
@@ -55,6 +55,17 @@ pub(crate) fn main(program: Program) -> ExitCode {
     let pahole = program == Program::Btfgen && pahole::is_called(args.first().map(OsString::as_os_str));
     if pahole || program == Program::Pahole {
         return pahole::run(args.into_iter());
+    }
+    if program == Program::Btfgen
+        && let Some(name) = admit::masquerade::called_as(args.first().map(OsString::as_os_str))
+    {
+        match admit::masquerade::command_line(name, &args) {
+            Ok(line) => args = line,
+            Err(error) => {
+                complain(&error);
+                return ExitCode::from(127);
+            }
+        }
     }
     if program == Program::Btfdiff {
         args.insert(args.len().min(1), "diff".into());

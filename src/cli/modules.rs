@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use btfgen::admission::forecast::Features;
+use btfgen::admission::forecast::{BATCH, Features};
+use btfgen::admission::return_freed_memory;
 use btfgen::btf::Writer;
 use btfgen::elf::insert::Signature;
 use btfgen::report::Report;
@@ -78,6 +79,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     if let Some(directory) = &request.directory {
         fs::create_dir_all(directory).map_err(|e| Error::io("cannot create", e).in_file(directory))?;
     }
+    // The small ones that follow do not need what the large ones did.
+    return_freed_memory();
     // The largest first: one that begins last would have a worker of its own in the end.
     modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
 
@@ -91,7 +94,9 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         jobs: request.jobs,
         wishes: &request.wishes,
         bytes: modules.iter().map(|(size, _)| size / 2).sum(),
-        peak: &|workers| largest.peak(workers),
+        class: BATCH,
+        point: &|workers| largest.point(workers),
+        margin: largest.margin(),
     })?;
     let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.
@@ -101,7 +106,6 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let work = || {
         while let Some((_, path)) = modules.get(next.fetch_add(1, Ordering::Relaxed)) {
             let result = module(request, base.as_ref(), path, each);
-            share.observe();
             let Ok(bar) = bar.lock() else { return };
             bar.show(next.load(Ordering::Relaxed).min(modules.len()), modules.len());
             bar.suspend(|| tell_result(request, path, &result, &deaf));
@@ -119,12 +123,14 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             scope.spawn(|| pool.install(work));
         }
     });
-    share.give_back();
+    let peak = share.give_back();
     if let Ok(bar) = bar.lock() {
         bar.clear();
     }
     let failed = failed.into_inner();
-    if failed > 0 {
+    if failed == 0 {
+        share.remember(peak);
+    } else {
         tell(&format!("btfgen: {failed} of {} modules failed\n", modules.len()));
     }
     // They go with the process, which ends now.
@@ -156,10 +162,15 @@ impl Largest {
         Largest(modules.iter().take(count).enumerate().map(features).collect())
     }
 
-    /// Anonymous memory at its peak, in bytes, on so many workers.
-    fn peak(&self, workers: usize) -> u64 {
-        let each = self.0.iter().take(workers).map(|features| features.peak(1));
+    /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
+    fn point(&self, workers: usize) -> u64 {
+        let each = self.0.iter().take(workers).map(|features| features.point(1));
         each.fold(0, u64::saturating_add)
+    }
+
+    /// How many times that is reserved, if nothing is remembered.
+    fn margin(&self) -> f64 {
+        self.0.iter().map(Features::margin).fold(1.0, f64::max)
     }
 }
 
