@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,7 +92,7 @@ impl Place {
         let python = common::tool_or_skip("python3")?;
         let path = self.path("policy");
         let text = format!(
-            "#!{}\nimport json, os, sys, time\nlog = open({:?}, 'a')\nfor line in sys.stdin:\n    \
+            "#!{}\nimport json, os, sys, time\nos.dup2(os.open(os.devnull, os.O_WRONLY), 2)\nlog = open({:?}, 'a')\nfor line in sys.stdin:\n    \
              call = json.loads(line); name = call['call']\n    log.write(line); log.flush()\n    answer = {{}}\n    \
              {answer}\n    answer['id'] = call['id']\n    print(json.dumps(answer), flush=True)\n",
             python.display(),
@@ -291,6 +291,24 @@ fn a_driver_that_is_stopped_is_given_up() {
     assert!(first.0.wait().unwrap().success());
     assert!(place.entries().is_empty());
     kill(driver);
+}
+
+/// Another program at the place of the driver that says nothing but "wait".
+#[test]
+fn a_driver_that_never_ends_a_wait() {
+    let place = Place::new();
+    fs::create_dir(place.ledger()).unwrap();
+    fs::set_permissions(place.ledger(), fs::Permissions::from_mode(0o700)).unwrap();
+    let listener = UnixListener::bind(place.socket()).unwrap();
+    let waits = std::thread::spawn(move || {
+        let mut client = listener.accept().unwrap().0;
+        while client.write_all(b"{\"type\":\"wait\"}\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let (status, said) = code(&place.run(&["admit", "--mem=1M", "--max-wait=100ms", "--", "true"]));
+    assert!(status == Some(0) && said.contains("does not answer"), "{said}");
+    waits.join().unwrap();
 }
 
 #[test]

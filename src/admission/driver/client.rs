@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::super::ledger::{Ledger, Request, Reservation};
 use super::lines::Lines;
-use super::{PATIENCE, request_json, trusted};
+use super::{MAX_WAIT, PATIENCE, request_json, trusted};
 use crate::{Error, Result};
 
 /// An open connection to a driver, of a client that runs.
@@ -51,8 +51,10 @@ pub fn acquire(socket: &Path, cookie: &str, request: &Request) -> Result<Reserva
     let sent = lines.write(&said, None, Instant::now() + PATIENCE);
     // A driver that is full says so before it is asked anything, and closes.
     let no_answer = |e: io::Error| about("the driver does not answer", e);
+    let end = Instant::now() + request.max_wait.min(MAX_WAIT) + PATIENCE;
     loop {
-        let line = lines.read(Some(Instant::now() + PATIENCE)).map_err(no_answer)?;
+        // One that says nothing but "wait" does not keep anybody for longer than they want, either.
+        let line = lines.read(Some(end.min(Instant::now() + PATIENCE))).map_err(no_answer)?;
         let Some(line) = line else {
             sent.map_err(no_answer)?;
             return Err(no_answer(io::ErrorKind::UnexpectedEof.into()));

@@ -37,8 +37,8 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 
-    /// How many may be connected at the same time; others are sent to the ledger
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    /// How many may be connected at the same time, each with four descriptors; others are sent to the ledger
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
 
     /// End when nobody was connected for so long
