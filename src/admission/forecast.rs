@@ -27,30 +27,30 @@ struct Weights {
     /// For each worker but the first: for each byte below the knee, and besides.
     worker: f64,
     step: f64,
-    /// How many times what is expected covers all but one of a hundred runs of files that were left out of the fit.
+    /// How many times what is expected covers all but one of a hundred runs.
     margin: f64,
     /// Where earlier runs are remembered. The number changes with the weights.
     class: &'static str,
 }
 
 const LINKED: Weights = Weights {
-    floor: 9_257e3,
+    floor: 16_934e3,
     knee: 100 << 20,
-    low: 0.395,
-    high: 0.1752,
-    worker: 0.02946,
-    step: 1_360e3,
-    margin: 1.256,
+    low: 0.323,
+    high: 0.2006,
+    worker: 0.01327,
+    step: 3_639e3,
+    margin: 1.223,
     class: "encode-linked-1",
 };
 const MODULE: Weights = Weights {
-    floor: 2_466e3,
+    floor: 5_904e3,
     knee: 3 << 20,
-    low: 1.428,
-    high: 0.1797,
-    worker: 1.643,
-    step: 35e3,
-    margin: 1.4,
+    low: 2.653,
+    high: 0.02975,
+    worker: 2.541,
+    step: 40_900.0,
+    margin: 1.029,
     class: "encode-module-1",
 };
 
@@ -58,7 +58,7 @@ const MODULE: Weights = Weights {
 pub const BATCH: &str = "encode-modules-1";
 
 /// For each byte of the base: the index of its names and types.
-const BASE: f64 = 2.7;
+const BASE: f64 = 3.1;
 
 /// From so many bytes on runs are worth remembering: they are long enough, and others wait for what they reserve.
 const REMEMBERED: u64 = 16 << 20;
