@@ -61,7 +61,7 @@ pub const BATCH: &str = "encode-modules-1";
 const BASE: f64 = 3.1;
 
 /// From so many bytes on runs are worth remembering: they are long enough, and others wait for what they reserve.
-const REMEMBERED: u64 = 16 << 20;
+const REMEMBERED: u64 = 20 << 20;
 
 impl Features {
     /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
