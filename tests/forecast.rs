@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use btfgen::admission::forecast::Features;
+use btfgen::admission::forecast::{Features, is_remembered};
 use btfgen::admission::history::{CLASSES, History, MAX_AGE, PER_SIZE, Run};
 use btfgen::admission::ledger::Ledger;
 use btfgen::admission::margin::Forecast;
@@ -122,33 +122,55 @@ fn written_down(name: &str) -> Vec<(Features, usize, u64)> {
     text.lines().skip(1).map(run).collect()
 }
 
-/// Runs one after the other, each forecast from those before it; returns how many took more than was reserved, and how
-/// many times what they took was reserved, by bytes.
-fn replay(runs: &[(Features, usize, u64)], rounds: usize) -> (usize, f64) {
-    let (mut history, mut missed, mut reserved, mut used) = (Vec::new(), 0, 0, 0);
-    for (features, workers, peak) in std::iter::repeat_n(runs, rounds).flatten() {
-        let forecast = Forecast::new(features.point(*workers), features.margin(), &history);
-        missed += usize::from(forecast.bytes() < *peak);
-        reserved += forecast.bytes();
-        used += peak;
-        history.push(Run { when: 0, key: 0, point: forecast.point, peak: *peak });
-    }
-    (missed, reserved as f64 / used as f64)
+/// Runs one after the other, again and again, each forecast from those before it. Returns of the first time and of the
+/// last how many runs took more than was reserved, and how many times what they took was reserved, by bytes.
+fn replay(runs: &[(Features, usize, u64)], rounds: usize) -> [(usize, f64); 2] {
+    let mut history = Vec::new();
+    let mut round = || {
+        let (mut missed, mut reserved, mut used) = (0, 0, 0);
+        for (features, workers, peak) in runs {
+            let known = if is_remembered(features.point(1)) { history.as_slice() } else { &[] };
+            let forecast = Forecast::new(features.point(*workers), features.margin(), known);
+            missed += usize::from(forecast.bytes() < *peak);
+            reserved += forecast.bytes();
+            used += peak;
+            history.push(Run { when: 0, key: 0, point: forecast.point, peak: *peak });
+        }
+        (missed, reserved as f64 / used as f64)
+    };
+    let results: Vec<_> = (0..rounds).map(|_| round()).collect();
+    [results[0], results[rounds - 1]]
 }
 
+/// With the shipped margins one of a hundred runs takes more than is reserved. What was learned makes that tighter.
 #[test]
 fn reserved_is_enough_and_not_much_more() {
-    for (name, most_reserved) in [("linked.tsv", 1.15), ("modules.tsv", 1.15)] {
-        let runs = written_down(name);
-        for rounds in [1, 5] {
-            let (missed, ratio) = replay(&runs, rounds);
-            println!(
-                "{name}, {rounds} rounds: {missed} of {} took more, {ratio:.3} reserved",
-                rounds * runs.len()
-            );
-            assert!(missed * 100 <= rounds * runs.len(), "{name}: {missed}");
-            assert!(ratio <= most_reserved, "{name}: {ratio}");
-        }
+    let modules = written_down("modules.tsv");
+    let split: Vec<_> = modules.iter().filter(|(features, ..)| features.base_bytes > 0).copied().collect();
+    let all = [
+        ("linked", written_down("linked.tsv"), 1.20, 1.15),
+        ("modules", modules, 1.25, 1.25),
+        ("modules with a base", split, 1.15, 1.15),
+    ];
+    for (name, runs, most_at_first, most_at_last) in all {
+        let [(missed, ratio), (missed_at_last, ratio_at_last)] = replay(&runs, 8);
+        println!(
+            "{name}: of {} runs {missed} took more, {ratio:.3} times as much was reserved; with what was learned, \
+             {missed_at_last}, {ratio_at_last:.3}",
+            runs.len()
+        );
+        let allowed = runs.len().div_ceil(100);
+        assert!(missed <= allowed && missed_at_last <= allowed, "{name}");
+        assert!(ratio <= most_at_first && ratio_at_last <= most_at_last, "{name}");
+    }
+}
+
+/// Inputs of other proportions than all others: less is reserved than they take, not less than half.
+#[test]
+fn odd_inputs_are_not_far_off() {
+    for (features, workers, peak) in written_down("outliers.tsv") {
+        let forecast = Forecast::new(features.point(workers), features.margin(), &[]);
+        assert!(forecast.bytes() * 2 > peak, "{features:?} on {workers}: {} of {peak}", forecast.bytes());
     }
 }
 
@@ -268,8 +290,8 @@ fn a_link_with_the_name_of_a_linker_runs_the_next_one() {
 /// An object file large enough that encodes of it are remembered.
 fn large(place: &Place) -> Option<String> {
     let mut source = String::new();
-    for i in 0..20_000 {
-        write!(source, "struct s{i} {{ int a{i}; long b{i}; char *c{i}; }} v{i};\n").unwrap();
+    for i in 0..80_000 {
+        writeln!(source, "struct s{i} {{ int a{i}; long b{i}; char *c{i}; }} v{i};").unwrap();
     }
     fs::write(place.path("large.c"), source).unwrap();
     let mut gcc = Command::new("gcc");

@@ -9,8 +9,8 @@ A file of which parts are relocated or decompressed holds them a second time. Wh
     floor + copied + BASE * base + low * min(info, KNEE) + high * max(info - KNEE, 0)
           + (workers - 1) * (worker * min(info, KNEE) + step)
 
-with weights of their own for modules and for files that are linked. The margin is what one of a hundred runs of a file
-that was left out exceeds, all runs of a file being left out together.
+with weights of their own for modules and for files that are linked. One of a hundred runs exceeds the margin. Files that
+are left out, all their runs together, tell what weights and margin are worth elsewhere.
 """
 import csv
 import random
@@ -18,7 +18,7 @@ import sys
 
 KNEE = {True: 3 << 20, False: 100 << 20}
 START = {True: [2e6, 2.5, 2.0, 0.8, 0.5e6], False: [8e6, 0.5, 0.14, 0.06, 0.5e6]}
-BASE = 2.7
+BASE = 3.1
 FOLDS = 10
 
 
@@ -53,6 +53,15 @@ def quantile(ratios):
     return ratios[min(len(ratios), -(-(len(ratios) + 1) * 99 // 100)) - 1]
 
 
+def spare(used, points):
+    """What is added to each forecast, and the factor of it, that reserve least in all for such a margin: small runs
+    differ by bytes, large ones in proportion."""
+    def tried(more):
+        margin = quantile([bytes_ / (point + more) for bytes_, point in zip(used, points)])
+        return margin * sum(point + more for point in points), more, margin
+    return min(tried(step << 17) for step in range(33))[1:]
+
+
 def show(title, runs, reserved):
     short = [max(0, run["anon"] - bytes_) for run, bytes_ in zip(runs, reserved)]
     missed = sum(s > 0 for s in short)
@@ -72,7 +81,13 @@ for is_module in (False, True):
         continue
     weights = fit(some)
     names = ("floor", "low", "high", "worker", "step")
-    print("modules:" if is_module else "linked:", ", ".join(f"{n} {w:.4g}" for n, w in zip(names, weights)))
+    title = "modules:" if is_module else "linked:"
+    print(title, ", ".join(f"{n} {w:.4g}" for n, w in zip(names, weights)))
+    used = [run["anon"] for run in some]
+    points = [forecast(weights, run) for run in some]
+    more, margin = spare(used, points)
+    print(f"  {more >> 10} KiB more and a margin of {margin:.3f}")
+    show("fitted", some, [margin * (point + more) for point in points])
     files = sorted({run["file"] for run in some})
     tested, points = [], []
     for fold in range(FOLDS):
@@ -82,6 +97,4 @@ for is_module in (False, True):
             if run["file"] in out:
                 tested.append(run)
                 points.append(forecast(own, run))
-    margin = quantile([run["anon"] / point for run, point in zip(tested, points)])
-    print(f"  margin {margin:.3f}")
-    show("left out", tested, [margin * point for point in points])
+    show("left out, the same margin", tested, [margin * (point + more) for point in points])

@@ -4,7 +4,8 @@
 //! small file of lines of its own: whoever looks for one reads nothing of the others. A file is replaced as a whole and
 //! under a lock, so that every reader finds it whole. It holds [`PER_SIZE`] runs of each size at most, none older than
 //! [`MAX_AGE`], and there are [`CLASSES`] files at most. One that is damaged is as good as none, and replaced by the
-//! next run that is recorded. Nothing here waits, and what cannot be recorded is lost: no run is slower for it.
+//! next run that is recorded. Nothing here waits for longer than a
+//! millisecond, and what cannot be recorded in that time is lost.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -31,7 +32,7 @@ const HEADER: &str = "btfgen history 1";
 /// A larger file was written by somebody else.
 const MAX_BYTES: u64 = 256 << 10;
 /// How often a lock is tried that others have.
-const TRIES: u32 = 20;
+const TRIES: u32 = 10;
 
 /// A run that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::admit::Wishes;
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
-use super::share::{self, Share, Work};
+use super::share::{self, Kind, Share, Work};
 use super::source::BaseFile;
 use super::{one_line, signals, tell};
 
@@ -115,9 +115,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         jobs: request.jobs,
         wishes: &request.wishes,
         bytes: features.info_bytes,
-        class: features.class(),
-        point: &|workers| features.point(workers),
-        margin: features.margin(),
+        kind: Kind::of(&features, &|workers| features.point(workers)),
     })?;
     let progress = |begun, total| bar.show(begun, total);
     let mut encoder =

@@ -6,12 +6,11 @@ use btfgen::admission::Root;
 use btfgen::admission::limits::Cpus;
 use btfgen::admission::margin::Forecast;
 use btfgen::admission::size::show_bytes;
-use btfgen::{Image, Jobs, Result};
+use btfgen::{Image, Result};
 use clap::Args;
 use serde_json::json;
 
-use super::admit::Wishes;
-use super::share::Work;
+use super::share::Kind;
 use super::source::BaseFile;
 use super::{output, share};
 
@@ -40,20 +39,13 @@ pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
     let base_bytes = base.map_or(0, |base| base.data().len() as u64);
     super::signals::expect_of(&args.file);
     let features = share::features(&Image::open(&args.file)?, base_bytes);
-    let work = Work {
-        label: "",
-        jobs: Jobs::Auto,
-        wishes: &Wishes::default(),
-        bytes: features.info_bytes,
-        class: features.class(),
-        point: &|workers| features.point(workers),
-        margin: features.margin(),
-    };
-    let runs = work.history().map(|(_, runs)| runs).unwrap_or_default();
+    let point = |workers| features.point(workers);
+    let kind = Kind::of(&features, &point);
+    let runs = kind.history().map(|(_, runs)| runs).unwrap_or_default();
     let most = Cpus::read(&Root::system()).count().get();
     let counts: Vec<usize> =
         std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|n| *n < most).chain([most]).collect();
-    let forecasts = counts.into_iter().map(|n| (n, work.forecast(n, &runs)));
+    let forecasts = counts.into_iter().map(|n| (n, kind.forecast(n, &runs)));
     let text = if args.json {
         let estimate = |(n, forecast): (usize, Forecast)| {
             json!({
@@ -73,7 +65,7 @@ pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
                 "base_bytes": features.base_bytes,
             },
             "estimates": forecasts.map(estimate).collect::<Vec<_>>(),
-            "smallest_budget_bytes": work.forecast(1, &runs).bytes(),
+            "smallest_budget_bytes": kind.forecast(1, &runs).bytes(),
         });
         format!("{value:#}\n")
     } else {

@@ -22,7 +22,7 @@ use serde_json::json;
 use super::admit::Wishes;
 use super::encode::{Bar, has_nothing, rewritten};
 use super::output::{self, Destination, Staged, Target};
-use super::share::{self, Share, Work};
+use super::share::{self, Kind, Share, Work};
 use super::source::BaseFile;
 use super::{complain, one_line, signals, tell};
 
@@ -94,9 +94,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         jobs: request.jobs,
         wishes: &request.wishes,
         bytes: modules.iter().map(|(size, _)| size / 2).sum(),
-        class: BATCH,
-        point: &|workers| largest.point(workers),
-        margin: largest.margin(),
+        kind: Kind { class: BATCH, point: &|workers| largest.point(workers), margin: largest.margin() },
     })?;
     let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.

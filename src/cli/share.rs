@@ -55,6 +55,12 @@ pub(crate) struct Work<'a> {
     pub(crate) wishes: &'a Wishes,
     /// Debugging information, in bytes.
     pub(crate) bytes: u64,
+    /// What is known of the memory that it will take.
+    pub(crate) kind: Kind<'a>,
+}
+
+/// What is known of the memory that work takes.
+pub(crate) struct Kind<'a> {
     /// What runs of its kind are remembered as.
     pub(crate) class: &'static str,
     /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
@@ -63,7 +69,12 @@ pub(crate) struct Work<'a> {
     pub(crate) margin: f64,
 }
 
-impl Work<'_> {
+impl<'a> Kind<'a> {
+    /// An encode of one file; `point` is [`Features::point`] of its features.
+    pub(crate) fn of(features: &Features, point: &'a dyn Fn(usize) -> u64) -> Kind<'a> {
+        Kind { class: features.class(), point, margin: features.margin() }
+    }
+
     /// The earlier runs of this kind, if there is a place to remember them and this is worth it.
     pub(crate) fn history(&self) -> Option<(History, Vec<Run>)> {
         let history = History::find(environment).filter(|_| is_remembered((self.point)(1)))?;
@@ -95,10 +106,11 @@ impl Share {
         }
         // All workers, half of them, down to one.
         let counts = std::iter::successors(Some(jobs.get()), |&n| (n > 1).then_some(n / 2));
-        let (history, runs) = work.history().unzip();
+        let kind = &work.kind;
+        let (history, runs) = kind.history().unzip();
         let runs = runs.unwrap_or_default();
         let offer = |n| Offer {
-            bytes: work.forecast(n, &runs).bytes(),
+            bytes: kind.forecast(n, &runs).bytes(),
             threads: u32::try_from(n).unwrap_or(u32::MAX),
         };
         let wishes = work.wishes.with_environment()?;
@@ -115,7 +127,7 @@ impl Share {
             share.jobs = NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN);
             share.slots = Some(slots);
         }
-        share.history = history.map(|history| (history, work.class, (work.point)(share.jobs.get())));
+        share.history = history.map(|history| (history, kind.class, (kind.point)(share.jobs.get())));
         Ok(share)
     }
 
