@@ -82,7 +82,7 @@ pub struct Phase {
 pub struct Memory {
     /// Peak of all resident memory (`VmHWM`).
     pub peak_rss_bytes: u64,
-    /// Highest anonymous memory seen at the end of a phase (`RssAnon`).
+    /// Highest anonymous memory seen (`RssAnon`): by the library at the end of a phase.
     pub anon_bytes: u64,
     /// Highest memory of mapped files seen at the end of a phase (`RssFile`).
     pub file_bytes: u64,

@@ -34,7 +34,8 @@ impl Place {
         {
             command.env_remove(name);
         }
-        command.args(args).env("BTFGEN_ADMIT_DIR", self.path("ledger")).stdin(Stdio::null());
+        command.args(args).env("BTFGEN_ADMIT_DIR", self.path("ledger")).env("BTFGEN_HISTORY", "off");
+        command.stdin(Stdio::null());
         command
     }
 

@@ -69,7 +69,7 @@ impl Place {
             command.env_remove(name);
         }
         command.args(args).env("BTFGEN_ADMIT_DIR", self.ledger()).stdin(Stdio::null());
-        command.env(DRIVER, self.socket()).env(COOKIE, SESSION);
+        command.env(DRIVER, self.socket()).env(COOKIE, SESSION).env("BTFGEN_HISTORY", "off");
         command
     }
 

@@ -1,48 +1,43 @@
 #!/usr/bin/env python3
-"""Fits the weights of src/admission/forecast.rs to runs written down by collect.py, and tests them on files
-that were left out, all runs of a file together.
+"""Fits the weights and margins of src/admission/forecast.rs to runs written down by collect.py, and replays all runs
+as forecasts of files that the weights do not know.
 
 Usage: fit.py RUNS.tsv...
 
-A file whose name ends in .ko was relocated, so held a second time. The model, in bytes:
+A file of which parts are relocated or decompressed holds them a second time. What is expected, in bytes:
 
-    floor + copied + low * min(info, KNEE) + high * max(info - KNEE, 0)
+    floor + copied + BASE * base + low * min(info, KNEE) + high * max(info - KNEE, 0)
           + (workers - 1) * (worker * min(info, KNEE) + step)
 
-with weights of its own for files that are relocated and for those that are linked. A forecast that is too small is
-worse than one that is too large: the search looks for the least sum that covers every run with 5 % to spare.
+with weights of their own for modules and for files that are linked. One of a hundred runs exceeds the margin. Files that
+are left out, all their runs together, tell what weights and margin are worth elsewhere.
 """
 import csv
 import random
 import sys
 
 KNEE = {True: 3 << 20, False: 100 << 20}
-START = {True: [2e6, 0.5, 0.3, 0.5, 0.5e6], False: [8e6, 0.36, 0.2, 0.06, 0.5e6]}
-SPARE = 1.05
+START = {True: [2e6, 2.5, 2.0, 0.8, 0.5e6], False: [8e6, 0.5, 0.14, 0.06, 0.5e6]}
+BASE = 3.1
 FOLDS = 10
 
 
 def forecast(weights, run):
     floor, low, high, worker, step = weights
-    info, knee, more = run["info"], KNEE[run["copied"] > 0], run["workers"] - 1
+    info, knee, more = run["info"], KNEE[run["is_module"]], run["workers"] - 1
     below = min(info, knee)
-    return floor + run["copied"] + low * below + high * max(info - knee, 0) + more * (worker * below + step)
+    return (floor + run["copied"] + BASE * run["base"] + low * below + high * max(info - knee, 0)
+            + more * (worker * below + step))
 
 
 def cost(weights, runs):
-    used = reserved = relative = short = 0
-    for run in runs:
-        bytes_ = forecast(weights, run)
-        used += run["anon"]
-        reserved += bytes_
-        relative += bytes_ / run["anon"]
-        short += max(0, SPARE - bytes_ / run["anon"])
-    return reserved / used + 0.3 * relative / len(runs) + 10 * short
+    off = [(run["anon"], abs(forecast(weights, run) - run["anon"])) for run in runs]
+    return sum(error for _, error in off) / sum(used for used, _ in off) + sum(e / u for u, e in off) / len(off)
 
 
-def fit(runs, tries=6000):
+def fit(runs, tries=4000):
     dice = random.Random(1)
-    weights = START[runs[0]["copied"] > 0]
+    weights = START[runs[0]["is_module"]]
     best = cost(weights, runs)
     for _ in range(tries):
         other = [max(0, w * (1 + dice.gauss(0, 0.05))) for w in weights]
@@ -52,38 +47,54 @@ def fit(runs, tries=6000):
     return weights
 
 
-def show(title, ratios, runs, forecasts):
+def quantile(ratios):
+    """What one of a hundred exceeds."""
     ratios = sorted(ratios)
-    covered = sum(r >= 1 for r in ratios) / len(ratios)
-    print(f"  {title}: covered {covered:.1%}, reserved / used {sum(forecasts) / sum(r['anon'] for r in runs):.2f} by bytes,",
-          f"{ratios[0]:.2f} to {ratios[-1]:.2f}, worst shortfall",
-          f"{max(0, max(r['anon'] - f for r, f in zip(runs, forecasts))) / 2**20:.1f} MiB")
+    return ratios[min(len(ratios), -(-(len(ratios) + 1) * 99 // 100)) - 1]
+
+
+def spare(used, points):
+    """What is added to each forecast, and the factor of it, that reserve least in all for such a margin: small runs
+    differ by bytes, large ones in proportion."""
+    def tried(more):
+        margin = quantile([bytes_ / (point + more) for bytes_, point in zip(used, points)])
+        return margin * sum(point + more for point in points), more, margin
+    return min(tried(step << 17) for step in range(33))[1:]
+
+
+def show(title, runs, reserved):
+    short = [max(0, run["anon"] - bytes_) for run, bytes_ in zip(runs, reserved)]
+    missed = sum(s > 0 for s in short)
+    print(f"  {title}: {missed} of {len(runs)} took more ({missed / len(runs):.1%}), by {max(short) / 2**20:.1f} MiB at",
+          f"most; reserved / used {sum(reserved) / sum(run['anon'] for run in runs):.3f} by bytes")
 
 
 runs = []
 for path in sys.argv[1:]:
     for line in csv.DictReader(open(path), delimiter="\t"):
-        run = {key: int(line[key]) for key in ("base", "workers", "info", "other", "anon")}
-        # The other sections that are relocated are small beside .debug_info.
-        run["copied"] = round(1.08 * run["info"]) if line["file"].endswith(".ko") else 0
-        run["file"] = line["file"]
+        run = {key: int(line[key]) for key in ("base", "workers", "info", "copied", "anon")}
+        run["file"], run["is_module"] = line["file"], line["file"].endswith(".ko")
         runs.append(run)
-for copied in (False, True):
-    some = [r for r in runs if (r["copied"] > 0) == copied]
+for is_module in (False, True):
+    some = [run for run in runs if run["is_module"] == is_module]
     if not some:
         continue
     weights = fit(some)
     names = ("floor", "low", "high", "worker", "step")
-    print("modules:" if copied else "linked:", ", ".join(f"{n} {w:.4g}" for n, w in zip(names, weights)))
-    all_ = [forecast(weights, r) for r in some]
-    show("fitted", [f / r["anon"] for f, r in zip(all_, some)], some, all_)
-    files = sorted({r["file"] for r in some})
-    tested, forecasts = [], []
+    title = "modules:" if is_module else "linked:"
+    print(title, ", ".join(f"{n} {w:.4g}" for n, w in zip(names, weights)))
+    used = [run["anon"] for run in some]
+    points = [forecast(weights, run) for run in some]
+    more, margin = spare(used, points)
+    print(f"  {more >> 10} KiB more and a margin of {margin:.3f}")
+    show("fitted", some, [margin * (point + more) for point in points])
+    files = sorted({run["file"] for run in some})
+    tested, points = [], []
     for fold in range(FOLDS):
         out = set(files[fold::FOLDS])
-        weights = fit([r for r in some if r["file"] not in out], 2000)
+        own = fit([run for run in some if run["file"] not in out], 1500)
         for run in some:
             if run["file"] in out:
                 tested.append(run)
-                forecasts.append(forecast(weights, run))
-    show("left out", [f / r["anon"] for f, r in zip(forecasts, tested)], tested, forecasts)
+                points.append(forecast(own, run))
+    show("left out, the same margin", tested, [margin * (point + more) for point in points])

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::makeflags::{Auth, MakeFlags, parse_auth};
+use super::sys;
 use super::warden::Warden;
 use crate::{Error, Result};
 
@@ -157,7 +158,8 @@ fn open_pipe(read: u32, write: u32) -> Option<(OwnedFd, OwnedFd)> {
     Some((reader.into(), writer.into()))
 }
 
-/// Reads the environment of this process.
+/// Reads the environment of this process. Of a process that runs with rights that its caller has not (a program with
+/// the set-user-ID bit), the environment says nothing: it is the caller's.
 pub fn environment(name: &str) -> Option<OsString> {
-    std::env::var_os(OsStr::new(name))
+    if sys::has_more_rights() { None } else { std::env::var_os(OsStr::new(name)) }
 }

@@ -3,7 +3,8 @@
 //! * [`limits`]: what memory and CPUs there are, through nested cgroups of both versions, rlimits and the
 //!   rest of the machine; [`pressure`]: how much everybody waits for them.
 //! * [`jobserver`]: the CPUs that make gives to the commands of a build.
-//! * [`forecast`]: the memory that an encode will take.
+//! * [`forecast`]: the memory that an encode will take; [`command`]: the same of any command; [`margin`]: how much
+//!   more to reserve; [`history`]: what earlier runs took.
 //! * [`ledger`]: the memory that unrelated processes share; [`gates`]: what else must hold before a run begins.
 //! * [`driver`]: a process that decides for others, by a policy, within the same ledger.
 //! * [`footprint`]: the memory that processes have.
@@ -17,15 +18,18 @@
 
 mod book;
 pub mod cgroup;
+pub mod command;
 pub mod driver;
 pub mod footprint;
 pub mod forecast;
 pub mod gates;
+pub mod history;
 pub mod jobserver;
 pub mod ledger;
 pub mod limits;
 mod lock;
 pub mod makeflags;
+pub mod margin;
 pub mod pressure;
 pub mod size;
 mod sys;
@@ -83,4 +87,16 @@ pub fn tree_memory(pid: u32) -> u64 {
         (kib("RssAnon") + kib("RssShmem") + kib("VmSwap")).saturating_mul(1024)
     };
     footprint::process_tree(pid).into_iter().map(held).fold(0, u64::saturating_add)
+}
+
+/// The most that any one of the children that were waited for, or of theirs, had in memory, in bytes: with what of files
+/// they had mapped, and less than they had together.
+pub fn most_of_a_child() -> u64 {
+    sys::most_of_a_child()
+}
+
+/// From now on, memory that is freed goes back to the system unless it is in pieces below 4 MiB. Otherwise the allocator
+/// learns from the largest piece that was ever freed to keep as much, on every thread.
+pub fn return_freed_memory() {
+    sys::return_freed(4 << 20);
 }

@@ -1,4 +1,5 @@
-//! A child without exec, and who is at the other end of a socket: what neither std nor rustix has.
+//! What neither std nor rustix has: a child without exec, who is at the other end of a socket, the rights of the caller,
+//! the memory of children, the allocator's habits.
 
 #![allow(unsafe_code)]
 
@@ -103,4 +104,32 @@ pub(super) fn peer_of(socket: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
         return Err(io::Error::last_os_error());
     }
     Ok((u32::try_from(peer.pid).unwrap_or(0), peer.uid))
+}
+
+/// True if this process may do what whoever started it may not.
+pub(super) fn has_more_rights() -> bool {
+    // SAFETY: takes any number, and reads what the kernel gave to this process at its start.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The most that any one of the children that were waited for, or of theirs, had in memory, in bytes, with what of
+/// files they had mapped.
+pub(super) fn most_of_a_child() -> u64 {
+    // SAFETY: all-zero bytes are a valid rusage, which holds nothing but integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure lives until the call returns.
+    let done = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    if done == 0 { u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024) } else { 0 }
+}
+
+/// Has the allocator give back what is freed in pieces of this many bytes or more.
+pub(super) fn return_freed(bytes: c_int) {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: these set numbers of the allocator, under its own lock. It leaves those as they are that it refuses.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, bytes);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, bytes);
+    }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = bytes;
 }

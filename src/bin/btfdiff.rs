@@ -8,5 +8,5 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main(cli::Program::Btfdiff)
+    cli::main(Some("btfdiff"))
 }

@@ -30,6 +30,8 @@ pub(super) struct Interner<'a> {
     seen: SeenTypes,
     /// The highest number of a unit so far.
     newest: u32,
+    /// The last unit found most of its types among those that were seen.
+    finds_most: bool,
     identifiers: NameMap,
     texts: NameMap,
     /// By node of the current unit: its entry.
@@ -41,6 +43,9 @@ pub(super) struct Interner<'a> {
     mentioned: Vec<EntryId>,
     parts: Vec<Part>,
 }
+
+/// Types that may be remembered in any case: no more than the largest units have.
+const MUCH: usize = 1 << 14;
 
 const UNSET: EntryId = EntryId(u32::MAX);
 const NO_ANCHOR: AnchorId = AnchorId(u32::MAX);
@@ -83,6 +88,7 @@ impl<'a> Interner<'a> {
             tables,
             seen: SeenTypes::with_capacity(types),
             newest: 0,
+            finds_most: true,
             identifiers: NameMap::with_capacity_and_hasher(names, Default::default()),
             texts: NameMap::default(),
             entries: Vec::new(),
@@ -102,6 +108,7 @@ impl<'a> Interner<'a> {
         warnings: &mut Warnings,
     ) -> Result<()> {
         self.begin(graph);
+        let before = self.seen.len();
         for &id in &keys.order {
             self.look_up(graph, id, keys.refs[id.index()], unit, warnings)?;
         }
@@ -115,7 +122,28 @@ impl<'a> Interner<'a> {
         let foreign = self.foreign_anchors(graph, warnings)?;
         self.tables.mentions.push(Mentions { unit, entries: self.mentioned.as_slice().into(), foreign });
         self.newest = self.newest.max(unit);
+        self.finds_most = 2 * (self.seen.len() - before) <= keys.order.len() + keys.anchors.len();
         Ok(())
+    }
+
+    /// False if remembering what was seen costs memory and saves little. Linkers that make object files, as modules
+    /// are, leave every unit its own copies of names, so that no unit finds what another saw.
+    pub(super) fn is_worth_remembering(&self) -> bool {
+        self.finds_most || self.seen.len() < MUCH
+    }
+
+    /// Forgets what was seen, by quick keys and by the places of names; what came of it stays in the tables.
+    pub(super) fn forget(&mut self) {
+        self.count_seen();
+        self.seen.clear();
+        self.identifiers.clear();
+        self.texts.clear();
+    }
+
+    fn count_seen(&mut self) {
+        for seen in self.seen.iter() {
+            self.tables.types.occur(seen.entry, First::NEVER, seen.count);
+        }
     }
 
     /// The anchors of named structs, unions and enums that a unit refers to in others.
@@ -134,9 +162,7 @@ impl<'a> Interner<'a> {
 
     /// Ends the worker's life: the counts go into the table.
     pub(super) fn finish(mut self) -> Tables<'a> {
-        for seen in self.seen.iter() {
-            self.tables.types.occur(seen.entry, First::NEVER, seen.count);
-        }
+        self.count_seen();
         self.tables
     }
 

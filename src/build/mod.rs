@@ -126,6 +126,10 @@ impl<'a> Builder<'a> {
         self.functions(&unit, number)?;
         self.variables(&unit, number)?;
         self.sight(&unit, number);
+        if !self.interner.is_worth_remembering() {
+            self.interner.forget();
+            self.seen_funcs.clear();
+        }
         Ok(())
     }
 

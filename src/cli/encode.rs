@@ -111,19 +111,17 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let bar = Bar::new(request.progress, "units");
     let base_bytes = base.as_ref().map_or(0, |base| base.btf().data().len() as u64);
     let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
-    let progress = |begun, total| {
-        bar.show(begun, total);
-        share.observe();
-    };
+    let progress = |begun, total| bar.show(begun, total);
     let mut encoder =
         Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs())).progress(&progress);
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }
     let encoded = encoder.encode(&image);
-    share.give_back();
+    let peak = share.give_back();
     bar.clear();
     let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
+    share.remember(peak);
 
     let rewrite = match &request.output {
         Destination::Input(path) => {
@@ -146,6 +144,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     }
     report.phases.push(save);
     report.memory.sample();
+    report.memory.anon_bytes = report.memory.anon_bytes.max(peak);
     let (wall, cpu) = (start.elapsed(), process_cpu());
     // The system counts pages for it: only if somebody wants to know.
     let wanted = request.verbose || stats.is_some();

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use btfgen::admission::Root;
 use btfgen::admission::limits::Cpus;
+use btfgen::admission::margin::Forecast;
 use btfgen::admission::size::show_bytes;
 use btfgen::{Image, Result};
 use clap::Args;
 use serde_json::json;
 
+use super::share::Kind;
 use super::source::BaseFile;
 use super::{output, share};
 
@@ -37,11 +39,23 @@ pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
     let base_bytes = base.map_or(0, |base| base.data().len() as u64);
     super::signals::expect_of(&args.file);
     let features = share::features(&Image::open(&args.file)?, base_bytes);
+    let point = |workers| features.point(workers);
+    let kind = Kind::of(&features, &point);
+    let runs = kind.history().map(|(_, runs)| runs).unwrap_or_default();
     let most = Cpus::read(&Root::system()).count().get();
     let counts: Vec<usize> =
         std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|n| *n < most).chain([most]).collect();
+    let forecasts = counts.into_iter().map(|n| (n, kind.forecast(n, &runs)));
     let text = if args.json {
-        let peaks = counts.iter().map(|&n| json!({ "jobs": n, "anon_bytes": features.peak(n) }));
+        let estimate = |(n, forecast): (usize, Forecast)| {
+            json!({
+                "jobs": n,
+                "anon_bytes": forecast.bytes(),
+                "expected_bytes": forecast.point,
+                "margin": forecast.margin,
+                "learned_from_runs": forecast.learned_from,
+            })
+        };
         let value = json!({
             "schema_version": 1,
             "features": {
@@ -50,18 +64,17 @@ pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
                 "is_relocatable": features.is_relocatable,
                 "base_bytes": features.base_bytes,
             },
-            "estimates": peaks.collect::<Vec<_>>(),
+            "estimates": forecasts.map(estimate).collect::<Vec<_>>(),
+            "smallest_budget_bytes": kind.forecast(1, &runs).bytes(),
         });
         format!("{value:#}\n")
     } else {
-        let line = |n: &usize| {
-            format!(
-                "{:>10}  on {n} worker{}\n",
-                show_bytes(features.peak(*n)),
-                if *n == 1 { "" } else { "s" }
-            )
+        let line = |(n, forecast): (usize, Forecast)| {
+            let workers = if n == 1 { "worker" } else { "workers" };
+            let [bytes, point] = [forecast.bytes(), forecast.point].map(show_bytes);
+            format!("{bytes:>10}  on {n} {workers} ({point} expected)\n")
         };
-        counts.iter().map(line).collect()
+        forecasts.map(line).collect()
     };
     output::print(text.as_bytes()).map(|_| ())
 }

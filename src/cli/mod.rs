@@ -23,7 +23,7 @@ mod source;
 mod tree;
 mod why;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -41,27 +41,25 @@ pub(crate) const EXIT_STATUS: [(u8, &str); 5] = [
     (75, "there is no room for it now; try later"),
 ];
 
-/// What a program is for, whatever its file is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Program {
-    /// Everything, or what its name says.
-    Btfgen,
-    /// What kernel builds call.
-    Pahole,
-    /// The command `diff` alone.
-    Btfdiff,
-}
-
-/// Runs the command line of this process.
-pub(crate) fn main(program: Program) -> ExitCode {
+/// Runs the command line of this process. `purpose` is the name that it acts by, if not by that of its file: one
+/// program may have several names, as packages install it.
+pub(crate) fn main(purpose: Option<&str>) -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    let name = args.first().and_then(|name| Path::new(name).file_name()).and_then(OsStr::to_str);
-    let is_called =
-        |names: &[&str]| program == Program::Btfgen && name.is_some_and(|name| names.contains(&name));
-    if program == Program::Pahole || is_called(&["pahole", "btfgen-pahole"]) {
+    let own_name = args.first().and_then(|name| Path::new(name).file_name()).unwrap_or_default();
+    let name = purpose.map_or_else(|| own_name.to_string_lossy().into_owned(), str::to_owned);
+    if matches!(name.as_str(), "pahole" | "btfgen-pahole") {
         return pahole::run(args.into_iter());
     }
-    if program == Program::Btfdiff || is_called(&["btfdiff"]) {
+    if let Some(linker) = admit::masquerade::called_as(&name) {
+        match admit::masquerade::command_line(linker, &args) {
+            Ok(line) => args = line,
+            Err(error) => {
+                complain(&error);
+                return ExitCode::from(127);
+            }
+        }
+    }
+    if name == "btfdiff" {
         args.insert(args.len().min(1), "diff".into());
     }
     run(args.into_iter()).unwrap_or_else(|error| {

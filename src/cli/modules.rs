@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use btfgen::admission::forecast::Features;
+use btfgen::admission::forecast::{BATCH, Features};
+use btfgen::admission::return_freed_memory;
 use btfgen::btf::{Btf, Writer};
 use btfgen::elf::insert::Signature;
 use btfgen::report::Report;
@@ -19,7 +20,7 @@ use serde_json::json;
 use super::admit::Wishes;
 use super::encode::{Bar, has_nothing, rewritten};
 use super::output::{self, Destination, Staged, Target};
-use super::share::{self, Share, Work};
+use super::share::{self, Kind, Share, Work};
 use super::source::BaseFile;
 use super::{complain, one_line, signals, tell, tree};
 
@@ -86,6 +87,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         Outputs::Merged(destination) => Some(Target::new(destination, &read)?),
         _ => None,
     };
+    // The small ones that follow do not need what the large ones did.
+    return_freed_memory();
     // The largest first: one that begins last would have a worker of its own in the end.
     modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
 
@@ -99,7 +102,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         jobs: request.jobs,
         wishes: &request.wishes,
         bytes: modules.iter().map(|(size, _)| size / 2).sum(),
-        peak: &|workers| largest.peak(workers),
+        kind: Kind { class: BATCH, point: &|workers| largest.point(workers), margin: largest.margin() },
     })?;
     let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.
@@ -108,11 +111,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     // By path, for what all of them become does not depend on who was first.
     let mut kept = BTreeMap::new();
     let bar = Bar::new(request.progress, "modules");
-    let work = |(_, path): &(u64, PathBuf)| {
-        let result = module(request, base.as_ref(), path, each);
-        share.observe();
-        result
-    };
+    let work = |(_, path): &(u64, PathBuf)| module(request, base.as_ref(), path, each);
     let teams = (0..workers).map(|_| Workers::new(each)).collect::<Result<Vec<_>>>()?;
     tree::each(&modules, &teams, work, |number, (_, path), mut result| {
         done += 1;
@@ -123,12 +122,15 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             kept.insert(&modules[number].1, btf);
         }
     });
-    share.give_back();
+    let peak = share.give_back();
     bar.clear();
-    if failed > 0 {
+    if failed == 0 {
+        share.remember(peak);
+    } else {
         let whole = if merged.is_some() { "; nothing was written" } else { "" };
         tell(&format!("btfgen: {failed} of {} modules failed{whole}\n", modules.len()));
-    } else if let Some(target) = merged {
+    }
+    if let (0, Some(target)) = (failed, merged) {
         let bytes = put_together(&kept, base.as_ref(), request.options.order)?;
         target.stage(vec![&bytes])?.commit()?;
     }
@@ -161,10 +163,15 @@ impl Largest {
         Largest(modules.iter().take(count).enumerate().map(features).collect())
     }
 
-    /// Anonymous memory at its peak, in bytes, on so many workers.
-    fn peak(&self, workers: usize) -> u64 {
-        let each = self.0.iter().take(workers).map(|features| features.peak(1));
+    /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
+    fn point(&self, workers: usize) -> u64 {
+        let each = self.0.iter().take(workers).map(|features| features.point(1));
         each.fold(0, u64::saturating_add)
+    }
+
+    /// How many times that is reserved, if nothing is remembered.
+    fn margin(&self) -> f64 {
+        self.0.iter().map(Features::margin).fold(1.0, f64::max)
     }
 }
 

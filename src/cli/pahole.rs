@@ -5,13 +5,13 @@
 //! anything else happens. What is not about encoding is handed to the real `pahole` if `BTFGEN_PAHOLE` names
 //! one, and refused by name if not.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
+use btfgen::admission::jobserver::environment;
 use btfgen::elf::insert::Signature;
 use btfgen::{Error, Features, Jobs, Options};
 
@@ -85,7 +85,7 @@ struct Environment {
 
 impl Environment {
     fn read() -> Self {
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let set = |name| environment(name).filter(|value| !value.is_empty());
         Environment {
             lang_exclude: set("PAHOLE_LANG_EXCLUDE"),
             version: set("BTFGEN_PAHOLE_VERSION"),

@@ -5,15 +5,18 @@
 //! slots that others could use.
 
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use btfgen::admission::Root;
-use btfgen::admission::forecast::Features;
+use btfgen::admission::forecast::{Features, is_remembered};
 use btfgen::admission::gates::Gates;
+use btfgen::admission::history::{History, Run};
 use btfgen::admission::jobserver::{Jobserver, Slots, environment};
 use btfgen::admission::ledger::{Offer, Reservation};
 use btfgen::admission::limits::Cpus;
+use btfgen::admission::margin::Forecast;
 use btfgen::admission::tree_memory;
 use btfgen::{Image, Jobs, Result};
 
@@ -26,16 +29,19 @@ const BYTES_PER_WORKER: u64 = 1 << 20;
 /// encode begins with those that are there.
 const TOKEN_WAIT: Duration = Duration::from_millis(10);
 
-/// How often the use of memory is written down.
+/// How often the use of memory is looked at: at first, and later.
+const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
+
+/// How often it is written down.
 const OBSERVE: Duration = Duration::from_millis(250);
 
 /// What an encode was given.
 #[derive(Debug)]
 pub(crate) struct Share {
     slots: Option<Slots>,
-    reservation: Mutex<Option<Reservation>>,
-    /// When the use was written down last.
-    observed: Mutex<Instant>,
+    watch: Option<Watch>,
+    /// Where it is remembered, as what, and how much was expected of it.
+    history: Option<(History, &'static str, u64)>,
     jobs: NonZeroUsize,
 }
 
@@ -49,8 +55,37 @@ pub(crate) struct Work<'a> {
     pub(crate) wishes: &'a Wishes,
     /// Debugging information, in bytes.
     pub(crate) bytes: u64,
-    /// Anonymous memory at its peak, in bytes, on so many workers.
-    pub(crate) peak: &'a dyn Fn(usize) -> u64,
+    /// What is known of the memory that it will take.
+    pub(crate) kind: Kind<'a>,
+}
+
+/// What is known of the memory that work takes.
+pub(crate) struct Kind<'a> {
+    /// What runs of its kind are remembered as.
+    pub(crate) class: &'static str,
+    /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
+    pub(crate) point: &'a dyn Fn(usize) -> u64,
+    /// How many times that is reserved, if nothing is remembered.
+    pub(crate) margin: f64,
+}
+
+impl<'a> Kind<'a> {
+    /// An encode of one file; `point` is [`Features::point`] of its features.
+    pub(crate) fn of(features: &Features, point: &'a dyn Fn(usize) -> u64) -> Kind<'a> {
+        Kind { class: features.class(), point, margin: features.margin() }
+    }
+
+    /// The earlier runs of this kind, if there is a place to remember them and this is worth it.
+    pub(crate) fn history(&self) -> Option<(History, Vec<Run>)> {
+        let history = History::find(environment).filter(|_| is_remembered((self.point)(1)))?;
+        let runs = history.runs(self.class);
+        Some((history, runs))
+    }
+
+    /// How much memory it will take on so many workers.
+    pub(crate) fn forecast(&self, workers: usize, runs: &[Run]) -> Forecast {
+        Forecast::new((self.point)(workers), self.margin, runs)
+    }
 }
 
 impl Share {
@@ -65,7 +100,7 @@ impl Share {
             jobs,
             wishes,
             bytes: features.info_bytes,
-            peak: &|workers| features.peak(workers),
+            kind: Kind::of(&features, &|workers| features.point(workers)),
         })
     }
 
@@ -86,16 +121,18 @@ impl Share {
         }
         // All workers, half of them, down to one.
         let counts = std::iter::successors(Some(jobs.get()), |&n| (n > 1).then_some(n / 2));
-        let offer = |n| Offer { bytes: (work.peak)(n), threads: u32::try_from(n).unwrap_or(u32::MAX) };
+        let kind = &work.kind;
+        let (history, runs) = kind.history().unzip();
+        let runs = runs.unwrap_or_default();
+        let offer = |n| Offer {
+            bytes: kind.forecast(n, &runs).bytes(),
+            threads: u32::try_from(n).unwrap_or(u32::MAX),
+        };
         let wishes = work.wishes.with_environment()?;
         let reservation = wishes.acquire(counts.map(offer).collect(), work.label, None, Gates::none())?;
         let threads = reservation.as_ref().and_then(|r| NonZeroUsize::new(r.offer().threads as usize));
-        let mut share = Share {
-            slots: None,
-            reservation: Mutex::new(reservation),
-            observed: Mutex::new(Instant::now()),
-            jobs: jobs.min(threads.unwrap_or(jobs)),
-        };
+        let jobs = jobs.min(threads.unwrap_or(jobs));
+        let mut share = Share { slots: None, watch: Watch::begin(reservation), history: None, jobs };
         if let Jobserver::Slots(mut slots) = server {
             let extra = share.jobs.get() - 1;
             slots.want(extra);
@@ -105,6 +142,7 @@ impl Share {
             share.jobs = NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN);
             share.slots = Some(slots);
         }
+        share.history = history.map(|history| (history, kind.class, (kind.point)(share.jobs.get())));
         Ok(share)
     }
 
@@ -113,27 +151,65 @@ impl Share {
         self.jobs
     }
 
-    /// Gives everything back: the work is done.
-    pub(crate) fn give_back(&mut self) {
+    /// Gives everything back: the work is done. Returns the anonymous memory at its peak, in bytes.
+    pub(crate) fn give_back(&mut self) -> u64 {
         if let Some(slots) = &mut self.slots {
             slots.finish();
         }
-        if let Ok(mut reservation) = self.reservation.lock() {
-            *reservation = None;
-        }
+        self.watch.take().map_or(0, Watch::end)
     }
 
-    /// Writes down what is in use, now and then: so much less is promised. Called by any worker, and waits for none.
-    pub(crate) fn observe(&self) {
-        let Ok(mut observed) = self.observed.try_lock() else { return };
-        if observed.elapsed() < OBSERVE {
-            return;
+    /// Remembers what a run took that did all that it should: others of its kind will take as much.
+    pub(crate) fn remember(&self, peak: u64) {
+        if let Some((history, class, point)) = &self.history {
+            // What cannot be remembered is no reason to fail, nor to tell: the shipped margin holds.
+            let _ = history.add(class, Run::now(0, *point, peak));
         }
-        *observed = Instant::now();
-        if let Ok(mut reservation) = self.reservation.try_lock()
-            && let Some(reservation) = reservation.as_mut()
-        {
-            let used = tree_memory(std::process::id());
+    }
+}
+
+/// A thread that looks at what this process uses, and holds its reservation.
+#[derive(Debug)]
+struct Watch {
+    /// Dropped when it shall end.
+    stop: Sender<()>,
+    thread: JoinHandle<u64>,
+}
+
+impl Watch {
+    /// Where there is no room for a thread there is none for workers: nothing is held for a run that cannot be.
+    fn begin(reservation: Option<Reservation>) -> Option<Watch> {
+        let (stop, stopped) = mpsc::channel();
+        let look = move || watch(&stopped, reservation);
+        let thread = std::thread::Builder::new().name("btfgen-watch".into()).spawn(look).ok()?;
+        Some(Watch { stop, thread })
+    }
+
+    fn end(self) -> u64 {
+        drop(self.stop);
+        self.thread.join().unwrap_or(0)
+    }
+}
+
+/// Until told to stop, finds the peak of anonymous memory, and writes down what is in use: so much less is promised.
+fn watch(stopped: &Receiver<()>, mut reservation: Option<Reservation>) -> u64 {
+    let (start, mut written) = (Instant::now(), Instant::now());
+    let mut peak = anonymous();
+    loop {
+        // Short runs have short peaks.
+        let pause = (start.elapsed() / 16).clamp(LOOK.0, LOOK.1);
+        let is_over = stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout);
+        peak = peak.max(anonymous());
+        if is_over {
+            return peak;
+        }
+        if written.elapsed() < OBSERVE {
+            continue;
+        }
+        written = Instant::now();
+        let used = tree_memory(std::process::id());
+        peak = peak.max(used);
+        if let Some(reservation) = &mut reservation {
             // What does not work only leaves the promise as it is; more than was asked for is said, if there is room.
             let _ = reservation.observe(used);
             if used > reservation.reserved() {
@@ -141,6 +217,14 @@ impl Share {
             }
         }
     }
+}
+
+/// Anonymous memory of this process now, in bytes: the cheapest figure that the system gives, a few microseconds.
+fn anonymous() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = text.split_whitespace().skip(1).map(|pages| pages.parse::<u64>().unwrap_or(0));
+    let (resident, mapped) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
+    resident.saturating_sub(mapped).saturating_mul(rustix::param::page_size() as u64)
 }
 
 /// What a forecast needs to know of an image. What is damaged counts as nothing: the encode will say so.
@@ -162,6 +246,9 @@ pub(crate) fn features(image: &Image, base_bytes: u64) -> Features {
         features.info_bytes =
             features.info_bytes.saturating_add(if names.contains(&name) { size } else { 0 });
         features.copied_bytes = features.copied_bytes.saturating_add(copied);
+    }
+    if features.copied_bytes > 0 {
+        features.copied_bytes = features.copied_bytes.saturating_add(image.relocation_memory());
     }
     features
 }

@@ -77,9 +77,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let image = Image::open(&request.input)?;
     let base_bytes = btf.as_ref().map_or(0, |btf| btf.data().len() as u64);
     let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
-    let progress = |_, _| share.observe();
-    let mut encoder =
-        Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs())).progress(&progress);
+    let mut encoder = Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs()));
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }

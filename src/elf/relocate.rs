@@ -80,6 +80,18 @@ impl Image {
         })
     }
 
+    /// Bytes that relocating takes besides the sections: for the values of all symbols.
+    pub fn relocation_memory(&self) -> u64 {
+        let entry = if self.is_64 {
+            size_of::<spec::Sym64<Endianness>>()
+        } else {
+            size_of::<spec::Sym32<Endianness>>()
+        };
+        let tables = self.sections.iter().filter(|s| self.is_relocatable() && s.kind == spec::SHT_SYMTAB);
+        let symbols = tables.map(|table| table.size / entry as u64).fold(0, u64::saturating_add);
+        symbols.saturating_mul(size_of::<u64>() as u64)
+    }
+
     /// The values of all symbols, by number.
     fn symbol_values(&self) -> Result<&[u64]> {
         if let Some(values) = self.values.get() {

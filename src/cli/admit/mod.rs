@@ -1,7 +1,9 @@
 //! `btfgen admit`: what the machine has, and running commands when there is room for them.
 
+mod auto;
 mod bench;
 mod chart;
+pub(crate) mod masquerade;
 mod serve;
 mod status;
 mod supervise;
@@ -22,6 +24,7 @@ use btfgen::{Error, ErrorKind, Result};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{complain, one_line, output, tell};
+use auto::Auto;
 use status::Status;
 
 /// The options of `btfgen admit`.
@@ -31,9 +34,12 @@ pub(crate) struct AdmitArgs {
     #[command(subcommand)]
     what: Option<What>,
 
-    /// Memory that the command needs at its peak, such as 2G
-    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "0")]
-    mem: u64,
+    /// Memory that the command needs at its peak, such as 2G; auto for what it took the last times
+    ///
+    /// What commands took is remembered in $XDG_STATE_HOME/btfgen, or where BTFGEN_HISTORY says; off for nowhere. Of a
+    /// program that never ran nothing is expected.
+    #[arg(long, value_name = "SIZE", value_parser = mem, default_value = "auto")]
+    mem: Mem,
 
     /// Memory with which it can also be run, if there is no room for more
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
@@ -120,6 +126,18 @@ enum What {
 
     /// Decide for others who may run when, by a policy, within the same budget
     Serve(serve::ServeArgs),
+}
+
+/// Memory that is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Mem {
+    /// As much as a command of its kind takes.
+    Auto,
+    Bytes(u64),
+}
+
+fn mem(text: &str) -> Result<Mem, String> {
+    if text == "auto" { Ok(Mem::Auto) } else { bytes(text).map(Mem::Bytes) }
 }
 
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
@@ -253,14 +271,19 @@ pub(crate) fn run(args: &AdmitArgs) -> Result<ExitCode> {
 /// Runs a command when there is room for it.
 fn run_command(args: &AdmitArgs) -> Result<ExitCode> {
     let gates = Gates::parse(Root::system(), args.when.iter().map(String::as_str))?;
-    let preferred = Offer { bytes: args.mem, threads: 1 };
-    let smaller = args.min.filter(|&min| min < args.mem).map(|bytes| Offer { bytes, threads: 1 });
+    let auto = Auto::new(&args.command);
+    let mem = match args.mem {
+        Mem::Bytes(bytes) => bytes,
+        Mem::Auto => auto.bytes(),
+    };
+    let preferred = Offer { bytes: mem, threads: 1 };
+    let smaller = args.min.filter(|&min| min < mem).map(|bytes| Offer { bytes, threads: 1 });
     let program = args.command.first().map(|program| Path::new(program).file_name().unwrap_or(program));
     let label = program.unwrap_or_default().to_string_lossy();
     let wishes = args.wishes.with_environment()?;
     let offers = [preferred].into_iter().chain(smaller).collect();
     let reservation = wishes.acquire(offers, &label, args.max_instances, gates)?;
-    match supervise::run(&args.command, reservation, &[]) {
+    match supervise::run(&args.command, reservation, &[], &|status, peak| auto.remember(status, peak, mem)) {
         // As shells say it: not there, or not to be run.
         Err(error) if error.kind() == ErrorKind::Io => {
             complain(&error);

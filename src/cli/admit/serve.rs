@@ -82,7 +82,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode> {
         let listening = Arc::clone(&server);
         // It ends with this process.
         std::thread::spawn(move || listening.run(&AtomicBool::new(false), None));
-        supervise::run(&args.command, None, &variables)?
+        supervise::run(&args.command, None, &variables, &|_, _| {})?
     };
     server.finish();
     remove(&socket);

@@ -7,12 +7,12 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use btfgen::admission::ledger::Reservation;
-use btfgen::admission::tree_memory;
+use btfgen::admission::{most_of_a_child, tree_memory};
 use btfgen::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -23,13 +23,20 @@ use super::super::signals;
 /// The variable by which commands within a reservation know it.
 pub(super) const PARENT: &str = "BTFGEN_ADMIT_PARENT";
 
-/// How often is looked at what the command uses.
-const SAMPLE: Duration = Duration::from_secs(1);
+/// How often is looked at what the command uses: at first, and later.
+const SAMPLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
 
 /// Variables for a command.
 pub(super) type Variables<'a> = [(&'static str, &'a OsStr)];
 
-/// Runs the command; returns its exit status as a shell shows it.
+/// How often the reservation is told.
+const OBSERVE: Duration = Duration::from_secs(1);
+
+/// Fewer looks than this tell little of a peak.
+const ENOUGH_LOOKS: u32 = 8;
+
+/// Runs the command; returns its exit status as a shell shows it. `ended` is told how it ended, and how many bytes it
+/// had at its peak, with all that it started.
 ///
 /// # Errors
 /// The command cannot be started.
@@ -37,14 +44,17 @@ pub(super) fn run(
     command: &[OsString],
     mut reservation: Option<Reservation>,
     variables: &Variables<'_>,
+    ended: &dyn Fn(ExitStatus, u64),
 ) -> Result<ExitCode> {
     signals::forward_from_here();
     let mut child = start(command, reservation.as_ref(), variables, Talk::All)?;
     signals::forward_to(child.id());
-    watch(&child, &mut reservation);
+    let (looks, peak) = watch(&child, &mut reservation);
     let status = child.wait().map_err(|e| Error::io("cannot wait for the command", e))?;
     signals::forward_to(0);
     drop(reservation);
+    // The system's own figure counts what of files was mapped as well, and one process only; but it misses nothing.
+    ended(status, if looks < ENOUGH_LOOKS { peak.max(most_of_a_child()) } else { peak });
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
@@ -92,23 +102,35 @@ pub(super) fn start(
     child
 }
 
-/// Until the command ends, writes down what it uses: what is in use already is not promised twice.
-fn watch(child: &Child, reservation: &mut Option<Reservation>) {
-    let Some(reservation) = reservation.as_mut().filter(|r| r.offer().bytes > 0) else { return };
-    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
-    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-    let sample = Timespec { tv_sec: SAMPLE.as_secs() as i64, tv_nsec: 0 };
-    let mut before = 0;
+/// Until the command ends, looks at what it uses, and writes that down: what is in use already is not promised twice.
+/// Returns how often it looked, and the most that it saw, in bytes.
+fn watch(child: &Child, reservation: &mut Option<Reservation>) -> (u32, u64) {
+    let (mut looks, mut peak) = (0, 0);
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return (looks, peak) };
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return (looks, peak) };
+    let mut reservation = reservation.as_mut().filter(|r| r.offer().bytes > 0);
+    let (start, mut told, mut before) = (Instant::now(), Instant::now(), 0);
     loop {
-        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&sample)) {
+        let pause = (start.elapsed() / 16).clamp(SAMPLE.0, SAMPLE.1);
+        let pause = Timespec { tv_sec: 0, tv_nsec: pause.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&pause)) {
             Ok(0) => {}
             Err(rustix::io::Errno::INTR) => continue,
-            _ => return,
+            _ => return (looks, peak),
         }
         let used = tree_memory(child.id());
-        if used != before && reservation.observe(used).is_err() {
-            return;
+        (looks, peak) = (looks.saturating_add(1), peak.max(used));
+        if used == before || told.elapsed() < OBSERVE {
+            continue;
         }
-        before = used;
+        (told, before) = (Instant::now(), used);
+        if let Some(known) = reservation.as_deref_mut() {
+            // More than was asked for is said, if there is room.
+            let is_told =
+                known.observe(used).is_ok() && (used <= known.reserved() || known.try_extend(used).is_ok());
+            if !is_told {
+                reservation = None;
+            }
+        }
     }
 }
