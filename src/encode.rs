@@ -19,7 +19,7 @@ use crate::merge::resolve::Resolution;
 use crate::merge::shared::Shared;
 use crate::merge::variables::{self, VariableSection};
 use crate::options::{Features, Jobs, Options};
-use crate::pool;
+use crate::pool::{self, Workers};
 use crate::report::{Outcome, Report};
 use crate::symtab::Symtab;
 use crate::table::{Meanings, Refined, Skeleton, Tables};
@@ -84,20 +84,16 @@ impl<'p> Encoder<'p> {
         self
     }
 
-    /// Encodes the debugging information of `image`: in a pool of threads of its own, or, called in a rayon pool
-    /// of just as many, in that.
+    /// Encodes the debugging information of `image`: on threads of its own, or, called on just as many
+    /// [`Workers`], on those.
     ///
     /// # Errors
     /// The image has no DWARF or damaged DWARF, or there is more than BTF can hold. The error names the
     /// file, and the unit and DIE where there is one.
     pub fn encode(&self, image: &Image) -> Result<Output> {
         let jobs = self.jobs.count();
-        if rayon::current_thread_index().is_some() && rayon::current_num_threads() == jobs {
-            return self.run(image, jobs).map_err(|e| e.in_file(image.path()));
-        }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).thread_name(|i| format!("btfgen-{i}"));
-        let pool = pool.build().map_err(|e| Error::io("cannot start workers", std::io::Error::other(e)))?;
-        pool.install(|| self.run(image, jobs)).map_err(|e| e.in_file(image.path()))
+        let run = || self.run(image, jobs).map_err(|e| e.in_file(image.path()));
+        if Workers::are_here(jobs) { run() } else { Workers::new(self.jobs)?.run(run) }
     }
 
     fn run(&self, image: &Image, jobs: usize) -> Result<Output> {

@@ -85,4 +85,6 @@ pub use encode::{Encoder, Output};
 pub use error::{Error, ErrorKind, Result};
 pub use files::{DebugSections, Files, Parts};
 pub use merge::base::Base;
+pub use merge::union::union;
 pub use options::{Features, Jobs, Options, Order, Search};
+pub use pool::Workers;

@@ -7,8 +7,36 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::options::Jobs;
 use crate::report::thread_cpu;
 use crate::{Error, Result};
+
+/// Threads to encode on. An [`Encoder`](crate::Encoder) starts its own, unless it is called on as many of these:
+/// whoever encodes many files keeps them from one to the next.
+#[derive(Debug)]
+pub struct Workers(rayon::ThreadPool);
+
+impl Workers {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// The system has no room for more threads.
+    pub fn new(jobs: Jobs) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.count());
+        let pool = pool.thread_name(|i| format!("btfgen-{i}")).build();
+        pool.map(Workers).map_err(|e| Error::io("cannot start workers", std::io::Error::other(e)))
+    }
+
+    /// Runs `work` on one of them, which may make use of the others.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.install(work)
+    }
+
+    /// True on a thread of just so many.
+    pub(crate) fn are_here(jobs: usize) -> bool {
+        rayon::current_thread_index().is_some() && rayon::current_num_threads() == jobs
+    }
+}
 
 /// What a worker leaves behind, with the CPU time that it took.
 pub struct Done<W> {

@@ -323,10 +323,12 @@ fn every_definition_of_a_name_keeps_its_own() {
 /// another; `None` if it is wrong.
 fn keeps_its_own(compiler: &Path, flags: &[&str], units: &[String]) -> Option<usize> {
     let all = options(|o| o.features = o.features.with(Features::GLOBAL_VAR));
+    let every_prototype = options(|o| o.features = o.features.without(Features::CONSISTENT_FUNC));
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("program");
     link_with(compiler, flags, units, &out);
     let check = || {
+        same_bytes(&out, &every_prototype, &[3], &[1]);
         let bytes = same_bytes(&out, &all, &[2, 3], &[1, 2]);
         sound(&bytes, "random units", true);
         let compared = common::graph::compare(&out, &bytes);

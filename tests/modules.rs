@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use btfgen::btf::Btf;
+use btfgen::btf::{Btf, CheckOptions, Kind, Levels, check};
 use common::programs::{gcc, link};
 use common::{tool, tool_or_skip};
 use tempfile::TempDir;
@@ -217,4 +217,100 @@ fn languages_are_filtered_unit_by_unit() {
         assert_eq!(names(&["--lang-exclude", "c++"]), (true, false));
         assert_eq!(names(&["--lang", "c++"]), (false, true));
     }
+}
+
+/// Two objects that share a header, and mean two things by one name.
+const MERGED: [(&str, &str); 2] = [
+    (
+        "a.c",
+        "struct only_b; struct shared { struct only_b *b; struct two *t; struct shared *next; };
+         struct two { int a; }; union declared; struct apart { struct two *t; };
+         static int helper(struct shared *s) { return s->t->a; }
+         int in_a(struct shared *s, struct apart *p, union declared *d) { return helper(s) + p->t->a + !d; }",
+    ),
+    (
+        "b.c",
+        "struct only_b { long l; }; struct two { long b[2]; };
+         struct shared { struct only_b *b; struct two *t; struct shared *next; };
+         struct apart { struct two *t; }; struct same { struct only_b *b; };
+         static int helper(struct shared *s) { return s->b->l; }
+         int in_b(struct shared *s, struct apart *p, struct same *m) { return helper(s) + p->t->b[1] + !m; }",
+    ),
+];
+
+#[test]
+fn several_become_one() {
+    let Some(gcc) = tool_or_skip("gcc") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let btfgen = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_btfgen")).args(args).current_dir(dir.path()).output().unwrap()
+    };
+    for (name, source) in MERGED {
+        fs::write(path(name), source).unwrap();
+        let mut command = Command::new(&gcc);
+        command.args(["-g", "-O1", "-fno-inline", "-c", name]).current_dir(dir.path());
+        assert!(command.status().unwrap().success());
+    }
+    let merged = |inputs: &[&str], output: &str| {
+        let output_of = btfgen(&[&["modules", "--merge", "-o", output], inputs].concat());
+        assert!(output_of.status.success(), "{}", String::from_utf8_lossy(&output_of.stderr));
+        fs::read(path(output)).unwrap()
+    };
+    let bytes = merged(&["a.o", "b.o"], "ab.btf");
+    assert!(bytes == merged(&["b.o", "a.o"], "ba.btf"), "the order of the files matters");
+    let btf = Btf::parse(&bytes).unwrap();
+    let rules = CheckOptions { levels: Levels::ALL, sorted_names: true, ..CheckOptions::default() };
+    assert!(check(&btf, &rules).is_empty());
+    let count =
+        |kind, name: &str| btf.types().filter(|t| t.kind() == kind && t.name() == name.as_bytes()).count();
+    // What differs only by a declaration is one; what reaches two different things is two.
+    assert_eq!((count(Kind::Struct, "only_b"), count(Kind::Fwd, "only_b")), (1, 0));
+    assert_eq!(
+        (count(Kind::Struct, "two"), count(Kind::Struct, "apart"), count(Kind::Struct, "shared")),
+        (2, 2, 2)
+    );
+    assert_eq!(
+        (count(Kind::Struct, "same"), count(Kind::Fwd, "declared"), count(Kind::Int, "int")),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        (count(Kind::Func, "helper"), count(Kind::Func, "in_a"), count(Kind::Func, "in_b")),
+        (2, 1, 1)
+    );
+    // Once more changes nothing.
+    let [alone, twice] = [&["b.o"][..], &["b.o", "c.o"]].map(|inputs| {
+        fs::copy(path("b.o"), path("c.o")).unwrap();
+        merged(inputs, "c.btf")
+    });
+    assert!(alone == twice);
+    // One that fails is not left out in silence.
+    fs::write(path("bad.o"), "no object").unwrap();
+    fs::remove_file(path("ab.btf")).unwrap();
+    let failed = btfgen(&["modules", "--merge", "-o", "ab.btf", "a.o", "bad.o"]);
+    let complaint = String::from_utf8_lossy(&failed.stderr);
+    assert!(failed.status.code() == Some(1) && complaint.contains("nothing was written"), "{complaint}");
+    assert!(!path("ab.btf").exists());
+}
+
+#[test]
+fn modules_become_one_above_their_kernel() {
+    let Some(kernel) = Kernel::new() else { return };
+    let output = kernel.btfgen(&["modules", "--merge", "--base", "vmlinux.btf", "mods", "-o", "all.btf"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let [base, all] = ["vmlinux.btf", "all.btf"].map(|name| fs::read(kernel.path(name)).unwrap());
+    let base = Btf::parse(&base).unwrap();
+    let all = Btf::parse_split(&all, &base).unwrap();
+    let mut names = std::collections::BTreeSet::new();
+    for module in ["mods/one.ko", "mods/below/two.ko"] {
+        let bytes = kernel.alone(module);
+        let own = Btf::parse_split(&bytes, &base).unwrap();
+        names.extend(
+            own.types().map(|t| (t.kind(), t.name().to_owned())).filter(|(_, name)| !name.is_empty()),
+        );
+    }
+    let merged: Vec<_> =
+        all.types().map(|t| (t.kind(), t.name().to_owned())).filter(|(_, name)| !name.is_empty()).collect();
+    assert_eq!(merged.len(), names.len());
+    assert_eq!(names, merged.into_iter().collect());
 }

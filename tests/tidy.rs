@@ -144,7 +144,7 @@ fn who_may_know_whom() {
         ("symtab", &[]),
         ("options", &[]),
         ("report", &[]),
-        ("pool", &["report"]),
+        ("pool", &["report", "options"]),
         ("table", &["btf"]),
         ("build", &["dwarf", "btf", "table", "options"]),
         ("merge", &["btf", "table", "options", "symtab"]),

@@ -4,7 +4,7 @@
 //! A file that fails does not stop the others. One line of result each goes to standard output as soon as it is
 //! known, so that their order is that in which they end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use btfgen::admission::forecast::{BATCH, Features};
 use btfgen::admission::return_freed_memory;
-use btfgen::btf::Writer;
+use btfgen::btf::{Btf, Writer};
 use btfgen::elf::insert::Signature;
 use btfgen::report::Report;
-use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Result};
+use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Order, Result, Workers, union};
 use serde_json::json;
 
 use super::admit::Wishes;
@@ -26,6 +26,17 @@ use super::share::{self, Kind, Share, Work};
 use super::source::BaseFile;
 use super::{complain, one_line, signals, tell};
 
+/// Where the outputs of many files go.
+#[derive(Debug)]
+pub(crate) enum Outputs {
+    /// Each into its file.
+    InPlace,
+    /// Each into a file of this directory.
+    Directory(PathBuf),
+    /// All into one, every type once.
+    Merged(Destination),
+}
+
 /// An encode of many files.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -33,8 +44,8 @@ pub(crate) struct Request {
     pub(crate) inputs: Vec<PathBuf>,
     /// What the outputs continue.
     pub(crate) base: Option<PathBuf>,
-    /// The directory of the outputs; without one each goes into its file.
-    pub(crate) directory: Option<PathBuf>,
+    /// Where the outputs go.
+    pub(crate) outputs: Outputs,
     /// What becomes of the signatures of files that are outputs, too.
     pub(crate) signature: Signature,
     /// What is encoded.
@@ -67,18 +78,22 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             Error::input("there is no module").hint("their names end in .ko, .ko.xz, .ko.gz or .ko.zst")
         );
     }
-    let mut outputs: HashMap<PathBuf, &Path> = HashMap::new();
-    for (_, path) in &modules {
-        if let Destination::File(output) = destination(request, path)
-            && let Some(other) = outputs.insert(output, path)
-        {
-            let message = format!("it and {} would have one output", other.display());
-            return Err(Error::usage(message).in_file(path));
+    if let Outputs::Directory(directory) = &request.outputs {
+        let mut outputs: HashMap<PathBuf, &Path> = HashMap::new();
+        for (_, path) in &modules {
+            if let Some(other) = outputs.insert(output_in(directory, path), path) {
+                let message = format!("it and {} would have one output", other.display());
+                return Err(Error::usage(message).in_file(path));
+            }
         }
-    }
-    if let Some(directory) = &request.directory {
         fs::create_dir_all(directory).map_err(|e| Error::io("cannot create", e).in_file(directory))?;
     }
+    let read: Vec<&Path> =
+        modules.iter().map(|(_, path)| path.as_path()).chain(request.base.as_deref()).collect();
+    let merged = match &request.outputs {
+        Outputs::Merged(destination) => Some(Target::new(destination, &read)?),
+        _ => None,
+    };
     // The small ones that follow do not need what the large ones did.
     return_freed_memory();
     // The largest first: one that begins last would have a worker of its own in the end.
@@ -100,10 +115,12 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     // Few files for many CPUs: each gets several.
     let each = Jobs::exactly(share.jobs().get() / workers);
     let (next, failed, deaf) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    // By path, for what all of them become does not depend on who was first.
+    let kept: Mutex<BTreeMap<&Path, Vec<u8>>> = Mutex::default();
     let bar = Mutex::new(Bar::new(request.progress, "modules"));
     let work = || {
         while let Some((_, path)) = modules.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = module(request, base.as_ref(), path, each);
+            let result = module(request, base.as_ref(), path, each, &kept);
             let Ok(bar) = bar.lock() else { return };
             bar.show(next.load(Ordering::Relaxed).min(modules.len()), modules.len());
             bar.suspend(|| tell_result(request, path, &result, &deaf));
@@ -112,13 +129,11 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             }
         }
     };
-    // Threads that encode one file after the other. Between pools, none takes up the work of another file.
-    let pool = || rayon::ThreadPoolBuilder::new().num_threads(each.count()).build();
-    let pools = (0..workers).map(|_| pool()).collect::<Result<Vec<_>, _>>();
-    let pools = pools.map_err(|e| Error::io("cannot start workers", std::io::Error::other(e)))?;
+    // Threads that encode one file after the other. Between teams, none takes up the work of another file.
+    let teams = (0..workers).map(|_| Workers::new(each)).collect::<Result<Vec<_>>>()?;
     std::thread::scope(|scope| {
-        for pool in &pools {
-            scope.spawn(|| pool.install(work));
+        for team in &teams {
+            scope.spawn(|| team.run(work));
         }
     });
     let peak = share.give_back();
@@ -128,8 +143,14 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let failed = failed.into_inner();
     if failed == 0 {
         share.remember(peak);
-    } else {
-        tell(&format!("btfgen: {failed} of {} modules failed\n", modules.len()));
+    }
+    if failed > 0 {
+        let whole = if merged.is_some() { "; nothing was written" } else { "" };
+        tell(&format!("btfgen: {failed} of {} modules failed{whole}\n", modules.len()));
+    } else if let Some(target) = merged {
+        let bytes =
+            put_together(kept.into_inner().unwrap_or_default(), base.as_ref(), request.options.order)?;
+        target.stage(vec![&bytes])?.commit()?;
     }
     // They go with the process, which ends now.
     std::mem::forget(base);
@@ -199,10 +220,16 @@ fn stem(path: &Path) -> Option<String> {
     ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
 }
 
-fn destination(request: &Request, path: &Path) -> Destination {
-    let Some(directory) = &request.directory else { return Destination::Input(path.to_owned()) };
+fn output_in(directory: &Path, path: &Path) -> PathBuf {
     let name = || path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Destination::File(directory.join(stem(path).unwrap_or_else(name) + ".btf"))
+    directory.join(stem(path).unwrap_or_else(name) + ".btf")
+}
+
+/// One BTF of all.
+fn put_together(btfs: BTreeMap<&Path, Vec<u8>>, base: Option<&Base<'_>>, order: Order) -> Result<Vec<u8>> {
+    let parse = |bytes| base.map_or_else(|| Btf::parse(bytes), |base| Btf::parse_split(bytes, base.btf()));
+    let parsed = btfs.values().map(|bytes| parse(bytes.as_slice())).collect::<Result<Vec<_>>>()?;
+    union(&parsed, base, order)
 }
 
 /// What became of a module.
@@ -211,17 +238,38 @@ struct Done {
     report: Option<Report>,
 }
 
-fn module(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -> Result<Done> {
-    encode(request, base, path, jobs).map_err(|e| e.in_file(path))
+fn module<'m>(
+    request: &Request,
+    base: Option<&Base<'_>>,
+    path: &'m Path,
+    jobs: Jobs,
+    kept: &Mutex<BTreeMap<&'m Path, Vec<u8>>>,
+) -> Result<Done> {
+    let keep = |bytes| {
+        if let Ok(mut kept) = kept.lock() {
+            kept.insert(path, bytes);
+        }
+    };
+    encode(request, base, path, jobs, &keep).map_err(|e| e.in_file(path))
 }
 
-fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -> Result<Done> {
-    let destination = destination(request, path);
+fn encode(
+    request: &Request,
+    base: Option<&Base<'_>>,
+    path: &Path,
+    jobs: Jobs,
+    keep: &dyn Fn(Vec<u8>),
+) -> Result<Done> {
+    let destination = match &request.outputs {
+        Outputs::InPlace => Some(Destination::Input(path.to_owned())),
+        Outputs::Directory(directory) => Some(Destination::File(output_in(directory, path))),
+        Outputs::Merged(_) => None,
+    };
     let read: Vec<&Path> = [path].into_iter().chain(request.base.as_deref()).collect();
-    let target = Target::new(&destination, &read)?;
+    let target = destination.as_ref().map(|destination| Target::new(destination, &read)).transpose()?;
     signals::expect_of(path);
     let image = Image::open(path)?;
-    let in_place = matches!(destination, Destination::Input(_));
+    let in_place = matches!(destination, Some(Destination::Input(_)));
     if in_place && !image.is_mapped() {
         return Err(
             Error::input("is compressed as a whole").hint("decompress it, or have the output elsewhere: -o")
@@ -231,7 +279,7 @@ fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -
         && has_nothing(&image, &request.options.search)
     {
         let empty = Writer::new(base.btf().endian()).finish(false)?;
-        if !in_place {
+        if let Some(target) = target.filter(|_| !in_place) {
             target.stage(vec![&empty])?.commit()?;
         }
         return Ok(Done { bytes: empty.len(), report: None });
@@ -242,6 +290,11 @@ fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -
     }
     let encoded = encoder.encode(&image)?;
     let (btf, distilled) = (encoded.btf.as_slice(), encoded.distilled_base.as_deref());
+    let done = Done { bytes: btf.len(), report: Some(encoded.report) };
+    let (Some(destination), Some(target)) = (&destination, &target) else {
+        keep(encoded.btf);
+        return Ok(done);
+    };
     if in_place {
         let rewrite = rewritten(&image, btf, distilled, request.signature)?;
         target.stage(rewrite.pieces().collect())?.commit()?;
@@ -255,7 +308,7 @@ fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -
         base.map_or(Ok(()), Staged::commit)?;
         staged.commit()?;
     }
-    Ok(Done { bytes: encoded.btf.len(), report: Some(encoded.report) })
+    Ok(done)
 }
 
 /// The line of one module. Errors go to standard error, unless the results are JSON.

@@ -77,7 +77,9 @@ pub(crate) fn usage_error(error: &clap::Error) -> Error {
     if let (ErrorKind::ArgumentConflict, Some(word)) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
     {
-        let message = format!("unexpected argument '{word}': there is one INPUT, and a command comes first");
+        let message = format!(
+            "unexpected argument '{word}': there is one INPUT, and a command comes first; btfgen modules takes several files"
+        );
         return Error::usage(message).hint(HINT);
     }
     let text = error.render().to_string();
@@ -378,9 +380,17 @@ struct ModulesArgs {
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
 
-    /// The directory of the outputs, which is made if need be: NAME.ko becomes NAME.btf
-    #[arg(short, long, value_name = "DIR", required_unless_present = "in_place")]
-    output: Option<PathBuf>,
+    /// The directory of the outputs, which is made if need be: NAME.ko becomes NAME.btf; with --merge the output
+    #[arg(short, long, value_name = "DIR", value_parser = OsStringValueParser::new().try_map(destination))]
+    #[arg(required_unless_present = "in_place")]
+    output: Option<Destination>,
+
+    /// Make one BTF of all, with every type once; if a file fails, none
+    ///
+    /// Functions and variables of equal name and type are one as well. Sections of variables are those of each
+    /// file.
+    #[arg(long, conflicts_with_all = ["in_place", "distill_base"])]
+    merge: bool,
 
     /// Put the BTF into each file itself, as section .BTF
     #[arg(short, long, conflicts_with = "output")]
@@ -418,7 +428,11 @@ impl ModulesArgs {
         modules::Request {
             inputs: self.inputs,
             base: self.base,
-            directory: self.output,
+            outputs: match self.output {
+                None => modules::Outputs::InPlace,
+                Some(output) if self.merge => modules::Outputs::Merged(output),
+                Some(directory) => modules::Outputs::Directory(directory.path().to_owned()),
+            },
             signature: if self.force { Signature::Drop } else { Signature::Refuse },
             options: self.options.options(self.distill_base),
             jobs: self.jobs.unwrap_or_default(),

@@ -83,11 +83,15 @@ impl Drop for Unfinished {
     }
 }
 
-/// The process that signals are for, and 0 if there is none.
+/// The process that signals are for; 0 if there is none, [`COMING`] if it is about to be started.
 static RECEIVER: AtomicI32 = AtomicI32::new(0);
+const COMING: c_int = -1;
+/// The last signal that came before its process, and 0 if there was none.
+static EARLY: AtomicI32 = AtomicI32::new(0);
 
-/// From now on, signals that end a process go to the one that [`forward_to`] names.
+/// From now on, signals that end a process go to the one that [`forward_to`] will name.
 pub(crate) fn forward_from_here() {
+    RECEIVER.store(COMING, Ordering::Release);
     for signal in ENDING.into_iter().chain([libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2]) {
         if !is_ignored(signal) {
             install(signal, on_forward);
@@ -95,9 +99,18 @@ pub(crate) fn forward_from_here() {
     }
 }
 
-/// Names the process that signals go to.
+/// Names the process that signals go to, also those that came too early; 0 if it has ended.
+#[allow(unsafe_code)]
 pub(crate) fn forward_to(pid: u32) {
-    RECEIVER.store(c_int::try_from(pid).unwrap_or(0), Ordering::Release);
+    let pid = c_int::try_from(pid).unwrap_or(0);
+    RECEIVER.store(pid, Ordering::SeqCst);
+    let early = EARLY.swap(0, Ordering::SeqCst);
+    if pid != 0 && early != 0 {
+        // SAFETY: the call takes any numbers.
+        unsafe {
+            libc::kill(pid, early);
+        }
+    }
 }
 
 /// Calls nothing but `kill` and what [`die_of`] calls, which are async-signal-safe.
@@ -107,6 +120,7 @@ extern "C" fn on_forward(signal: c_int, info: *mut siginfo_t, _context: *mut c_v
     let code = unsafe { (*info).si_code };
     match RECEIVER.load(Ordering::Acquire) {
         0 => die_of(signal),
+        COMING => EARLY.store(signal, Ordering::SeqCst),
         // What is typed at a terminal goes to all of its foreground by itself.
         _ if code == libc::SI_KERNEL => {}
         // SAFETY: the call takes any numbers.

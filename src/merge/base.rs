@@ -162,7 +162,7 @@ pub(super) fn label(
 
 /// The label of a type; `None` for what is never shared: functions and variables, which are a module's own, and
 /// names longer than kernels read, which would have to be compared to their end.
-fn label_of(btf: &Btf<'_>, ty: &Type<'_>) -> Option<Key> {
+pub(super) fn label_of(btf: &Btf<'_>, ty: &Type<'_>) -> Option<Key> {
     let too_long = std::cell::Cell::new(false);
     let hash = |off: StrOff| {
         let name = btf.string_prefix(off, MAX_NAME_BYTES + 1).unwrap_or_default();
@@ -199,7 +199,7 @@ fn content(label: Key, references: impl Iterator<Item = TypeId>) -> Key {
 }
 
 /// The key of the usual anchor of a type's name, and whether the type only declares it.
-fn anchor_of(ty: &Type<'_>) -> Option<(Key, bool)> {
+pub(super) fn anchor_of(ty: &Type<'_>) -> Option<(Key, bool)> {
     let class = AnchorClass::of(ty.kind(), ty.kind_flag())?;
     let declares = ty.kind() == Kind::Fwd || class == AnchorClass::Enum && ty.vlen() == 0;
     let name = ty.name_prefix(MAX_NAME_BYTES + 1);

@@ -3,7 +3,7 @@
 //! In comes one [`Tables`](crate::table::Tables), joined; out go bytes. Between them: names with several definitions are told
 //! apart ([`exact`], on its [`net`]), anchors find their definitions ([`resolve`]), functions and variables are chosen
 //! ([`functions`], [`variables`]), everything is put in order and written ([`emit`]). For a split BTF, what the
-//! [`base`] has already is left out of that ([`shared`]).
+//! [`base`] has already is left out of that ([`shared`]). BTFs that were written already become one by [`union`].
 
 pub mod base;
 pub mod emit;
@@ -12,4 +12,5 @@ pub mod functions;
 mod net;
 pub mod resolve;
 pub mod shared;
+pub mod union;
 pub mod variables;

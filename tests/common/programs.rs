@@ -72,6 +72,15 @@ pub fn random_units(random: &mut Random, names: usize) -> Vec<String> {
             let _ = writeln!(variables, "struct s{name} v{unit}_{name};");
         }
         source += &variables;
+        // Of one name, but each unit's own: which of them agree depends on what the structs mean there.
+        for function in 0..names.div_ceil(2) {
+            let (first, second) = (random.below(names.min(3)), random.below(names));
+            let second = if random.below(3) == 0 { format!(", struct s{second} **q") } else { String::new() };
+            let _ = writeln!(
+                source,
+                "__attribute__((noinline, used)) static int f{function}(struct s{first} *p{second}) {{ return !p; }}"
+            );
+        }
         units.push(source);
     }
     units
