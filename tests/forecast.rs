@@ -290,7 +290,7 @@ fn a_link_with_the_name_of_a_linker_runs_the_next_one() {
 /// An object file large enough that encodes of it are remembered.
 fn large(place: &Place) -> Option<String> {
     let mut source = String::new();
-    for i in 0..80_000 {
+    for i in 0..100_000 {
         writeln!(source, "struct s{i} {{ int a{i}; long b{i}; char *c{i}; }} v{i};").unwrap();
     }
     fs::write(place.path("large.c"), source).unwrap();

@@ -126,11 +126,11 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     bar.clear();
     if failed == 0 {
         share.remember(peak);
-    } else {
+    }
+    if failed > 0 {
         let whole = if merged.is_some() { "; nothing was written" } else { "" };
         tell(&format!("btfgen: {failed} of {} modules failed{whole}\n", modules.len()));
-    }
-    if let (0, Some(target)) = (failed, merged) {
+    } else if let Some(target) = merged {
         let bytes = put_together(&kept, base.as_ref(), request.options.order)?;
         target.stage(vec![&bytes])?.commit()?;
     }
