@@ -36,12 +36,15 @@ pub struct Source {
     pub line: Option<u64>,
 }
 
+type LineProgram<'p> = Rc<IncompleteLineProgram<Slice<'p>>>;
+
 /// Tells where DIEs come from. What several units share is read once for those in a row.
 pub struct Sources<'p> {
     program: &'p Program<'p>,
     lines: Option<&'p [u8]>,
     abbreviations: RefCell<Option<(u32, u64, Rc<Abbreviations>)>>,
-    line_program: RefCell<Option<(u32, usize, Rc<IncompleteLineProgram<Slice<'p>>>)>>,
+    /// With the file and the offset that it was read at.
+    line_program: RefCell<Option<(u32, usize, LineProgram<'p>)>>,
 }
 
 impl<'p> Sources<'p> {
