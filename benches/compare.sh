@@ -10,6 +10,7 @@ if [ $# -lt 1 ] || [ $# -gt 2 ]; then
 	exit 2
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export BTFGEN_HISTORY=off
 cargo build --quiet --release --manifest-path "$here/../Cargo.toml"
 btfgen=${BTFGEN:-${CARGO_TARGET_DIR:-$here/../target}/release/btfgen}
 

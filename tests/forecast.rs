@@ -368,3 +368,35 @@ fn more_rights_than_the_caller_means_no_environment() {
     let version = version();
     assert!(!version.is_empty() && !version.contains("1.99"), "{version}");
 }
+
+/// What a run may take at most decides on how many workers it runs, and whether it does.
+#[test]
+fn a_run_keeps_to_what_it_may_take() {
+    let place = Place::new();
+    let demo = common::root().join("testdata/small/demo.elf");
+    let (demo, output, stats) = (demo.to_str().unwrap(), place.path("out"), place.path("stats"));
+    let estimate = place.btfgen(&["estimate", "--json", demo]);
+    let estimate: serde_json::Value = serde_json::from_slice(&estimate.stdout).unwrap();
+    let one = estimate["smallest_budget_bytes"].as_u64().unwrap();
+    let run = |most: u64, mode: &str| {
+        let (most, mode) = (format!("--max-memory={most}"), format!("--admission={mode}"));
+        let [output, stats] = [&output, &stats].map(|path| path.to_str().unwrap());
+        place.btfgen(&[demo, "-j8", &most, &mode, "-o", output, "--stats", stats])
+    };
+    for mode in ["on", "off"] {
+        let jobs = |most| {
+            let ran = run(most, mode);
+            assert!(ran.status.success(), "{ran:?}");
+            let stats: serde_json::Value = serde_json::from_slice(&fs::read(&stats).unwrap()).unwrap();
+            stats["jobs"].as_u64().unwrap()
+        };
+        assert_eq!((jobs(one), jobs(1 << 30)), (1, 8), "{mode}");
+        fs::remove_file(&output).unwrap();
+        let refused = run(one - 1, mode);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            refused.status.code() == Some(1) && said.contains("on one worker") && !output.exists(),
+            "{said}"
+        );
+    }
+}

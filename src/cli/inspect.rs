@@ -7,7 +7,7 @@ use btfgen::dump::COptions;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use super::admit::Wishes;
+use super::admit::OwnWishes;
 use super::diff;
 use super::dump::{self, Format};
 use super::native::{OptionArgs, destination, jobs};
@@ -80,7 +80,7 @@ pub(super) struct WhyArgs {
     options: OptionArgs,
 
     #[command(flatten)]
-    wishes: Wishes,
+    wishes: OwnWishes,
 
     /// Answer in JSON: one object with a schema_version, within which keys are only added
     #[arg(long)]
@@ -99,7 +99,7 @@ impl WhyArgs {
             base: self.base,
             options: self.options.options(false),
             jobs: self.jobs.unwrap_or_default(),
-            wishes: self.wishes,
+            wishes: self.wishes.all(),
             json: self.json,
             all: self.all,
         }

@@ -12,7 +12,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::admit::{AdmitArgs, Wishes};
+use super::admit::{AdmitArgs, OwnWishes};
 use super::estimate::EstimateArgs;
 use super::inspect::{DiffArgs, DumpArgs, WhyArgs};
 use super::output::Destination;
@@ -273,7 +273,7 @@ struct EncodeArgs {
     options: OptionArgs,
 
     #[command(flatten)]
-    wishes: Wishes,
+    wishes: OwnWishes,
 
     /// Write what was done as JSON; - for standard output
     ///
@@ -306,7 +306,7 @@ impl EncodeArgs {
             base: self.base,
             options,
             jobs: self.jobs.unwrap_or_default(),
-            wishes: self.wishes,
+            wishes: self.wishes.all(),
             stats: self.stats,
             verbose: self.verbose,
             progress: !self.quiet,
@@ -425,7 +425,7 @@ struct ModulesArgs {
     options: OptionArgs,
 
     #[command(flatten)]
-    wishes: Wishes,
+    wishes: OwnWishes,
 
     /// Write the results as JSON, one object in a line: module, ok, and bytes, types, functions or error
     #[arg(long)]
@@ -449,7 +449,7 @@ impl ModulesArgs {
             signature: if self.force { Signature::Drop } else { Signature::Refuse },
             options: self.options.options(self.distill_base),
             jobs: self.jobs.unwrap_or_default(),
-            wishes: self.wishes,
+            wishes: self.wishes.all(),
             json: self.json,
             progress: !self.quiet,
         }

@@ -17,8 +17,9 @@ use btfgen::admission::jobserver::{Jobserver, Slots, environment};
 use btfgen::admission::ledger::{Offer, Reservation};
 use btfgen::admission::limits::Cpus;
 use btfgen::admission::margin::Forecast;
+use btfgen::admission::size::show_bytes;
 use btfgen::admission::tree_memory;
-use btfgen::{Image, Jobs, Result};
+use btfgen::{Error, Image, Jobs, Result};
 
 use super::admit::Wishes;
 
@@ -129,9 +130,20 @@ impl Share {
             threads: u32::try_from(n).unwrap_or(u32::MAX),
         };
         let wishes = work.wishes.with_environment()?;
-        let reservation = wishes.acquire(counts.map(offer).collect(), work.label, None, Gates::none())?;
-        let threads = reservation.as_ref().and_then(|r| NonZeroUsize::new(r.offer().threads as usize));
-        let jobs = jobs.min(threads.unwrap_or(jobs));
+        let mut offers: Vec<Offer> = counts.map(offer).collect();
+        if let (Some(most), Some(least)) = (wishes.max_memory, offers.last().copied()) {
+            offers.retain(|offer| offer.bytes <= most);
+            if offers.is_empty() {
+                let (needs, has) = (show_bytes(least.bytes), show_bytes(most));
+                let message = format!("it needs {needs} of memory on one worker, and may take {has}");
+                return Err(Error::input(message).hint("raise --max-memory"));
+            }
+        }
+        // With nobody to ask, what it may take at most is still a limit.
+        let most = offers.first().map_or(1, |offer| offer.threads);
+        let reservation = wishes.acquire(offers, work.label, None, Gates::none())?;
+        let threads = reservation.as_ref().map_or(most, |reservation| reservation.offer().threads);
+        let jobs = jobs.min(NonZeroUsize::new(threads as usize).unwrap_or(jobs));
         let mut share = Share { slots: None, watch: Watch::begin(reservation), history: None, jobs };
         if let Jobserver::Slots(mut slots) = server {
             let extra = share.jobs.get() - 1;

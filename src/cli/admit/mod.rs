@@ -95,6 +95,29 @@ pub(crate) struct Wishes {
     /// Also BTFGEN_ADMIT_DRIVER. The cookie of the session is in BTFGEN_ADMIT_COOKIE.
     #[arg(long, value_name = "SOCKET", hide_short_help = true)]
     pub(crate) driver: Option<PathBuf>,
+
+    /// What a run of this program may take at most, in bytes.
+    #[arg(skip)]
+    pub(crate) max_memory: Option<u64>,
+}
+
+/// The same for a run of this program itself, which can do with less.
+#[derive(Debug, Args)]
+pub(crate) struct OwnWishes {
+    #[command(flatten)]
+    wishes: Wishes,
+
+    /// Anonymous memory that the run may take at most: it uses as many workers as that is enough for
+    ///
+    /// If it is not enough for one, the run fails at once and says what is.
+    #[arg(long, value_name = "SIZE", value_parser = bytes, hide_short_help = true)]
+    max_memory: Option<u64>,
+}
+
+impl OwnWishes {
+    pub(crate) fn all(self) -> Wishes {
+        Wishes { max_memory: self.max_memory, ..self.wishes }
+    }
 }
 
 /// What to do if there is no room.
