@@ -338,6 +338,15 @@ fn keeps_its_own(compiler: &Path, flags: &[&str], units: &[String]) -> Option<us
     catch_unwind(AssertUnwindSafe(check)).ok()
 }
 
+/// A name may be there and be empty, in a damaged file: then nobody finds anything by it, and still the order of units
+/// and the number of workers do not matter. The file is one that the fuzz target `encode` made.
+#[test]
+fn empty_names_do_not_matter() {
+    let more = Features::GLOBAL_VAR.with(Features::ATTRIBUTES).with(Features::TRUE_SIGNATURE);
+    let options = options(|o| o.features = o.features.with(more));
+    same_bytes(&root().join("testdata/small/empty-names.elf"), &options, &[2, 3, 2, 3, 2, 3], &[1, 2]);
+}
+
 /// A way to pack the DWARF of a random program.
 struct Packing {
     name: &'static str,

@@ -6,14 +6,14 @@
 //! definition as part of the anchor.
 
 use super::func::{State, places};
-use super::graph::{Graph, Link, NodeId};
+use super::graph::{Graph, Link, Node, NodeId};
 use super::intern::{Interner, NameUse};
 use super::key::{Cycle, Keys, class_of, node_key, targets};
 use super::{Builder, cycle_error, place};
 use crate::Result;
 use crate::dwarf::Unit;
 use crate::options::Features;
-use crate::table::{Anchor, Entry, First, Key, Meaning, Meanings, Refined, Site, Variant};
+use crate::table::{Anchor, Entry, First, Key, Meaning, Meanings, Refined, Site, StrId, Variant};
 
 impl<'a> Builder<'a> {
     /// Walks the `index`-th unit of `meanings` again, with its names told apart as it says.
@@ -35,7 +35,12 @@ impl<'a> Builder<'a> {
             changes.need_changed(graph, graph.variable_type(variable));
         }
         for (&id, meaning) in self.keys.anchors.iter().zip(named) {
-            if changes.remade[id.index()] && refined.made(meanings, meaning).is_none() {
+            if !changes.remade[id.index()] {
+                continue;
+            }
+            let node = graph.node(id);
+            self.interner.intern(node.name, NameUse::Identifier, &mut self.warnings)?;
+            if refined.made(meanings, meaning).is_none() || !is_named(&self.interner, node) {
                 targets(graph, graph.node(id)).for_each(|link| changes.need(graph, link));
             }
         }
@@ -107,7 +112,8 @@ impl<'a> Builder<'a> {
             if !changes.remade[id.index()] {
                 continue;
             }
-            let entry = match refined.made(meanings, meaning) {
+            let made = refined.made(meanings, meaning);
+            let entry = match made.filter(|_| is_named(interner, graph.node(id))) {
                 Some(known) => known,
                 None => {
                     interner.intern_names(graph, graph.node(id), warnings)?;
@@ -141,6 +147,12 @@ impl<'a> Builder<'a> {
         }
         interner.tags(graph, number, warnings)
     }
+}
+
+/// False for a name that is there and empty: nobody finds the node by that, so that it stays what it is in its unit,
+/// whatever is equal to it elsewhere. The name is interned.
+fn is_named(interner: &Interner<'_>, node: &Node) -> bool {
+    interner.string(node.name, NameUse::Identifier) != StrId::EMPTY
 }
 
 /// What the definitions that are not the usual ones change in a unit. All by node.
