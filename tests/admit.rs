@@ -4,78 +4,12 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use btfgen::admission::ledger::{Entry, Ledger};
+use common::place::{Place, code, quiet, running, until};
 use serde_json::Value;
-use tempfile::TempDir;
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/small/demo.elf");
-
-/// A ledger of our own, for this test alone.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Place(TempDir::new().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_btfgen"));
-        for name in
-            ["MAKEFLAGS", "BTFGEN_MEM_BUDGET", "BTFGEN_MAX_WAIT", "BTFGEN_ADMISSION", "BTFGEN_ADMIT_PARENT"]
-        {
-            command.env_remove(name);
-        }
-        command.args(args).env("BTFGEN_ADMIT_DIR", self.path("ledger")).env("BTFGEN_HISTORY", "off");
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// Starts a command that says so when it runs.
-    fn start(&self, args: &[&str]) -> Child {
-        let mut child = self.command(args).stdout(Stdio::piped()).spawn().unwrap();
-        let out = child.stdout.as_mut().unwrap();
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        assert_eq!(line, "runs\n");
-        child
-    }
-
-    fn entries(&self) -> Vec<Entry> {
-        Ledger::at(self.path("ledger")).entries().unwrap()
-    }
-
-    /// Waits until something is so of the entries.
-    fn until(&self, what: &str, so: impl Fn(&[Entry]) -> bool) {
-        for _ in 0..3000 {
-            if so(&self.entries()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("never came: {what}");
-    }
-}
-
-fn code(output: &Output) -> (Option<i32>, String) {
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-fn quiet(code: i32) -> (Option<i32>, String) {
-    (Some(code), String::new())
-}
 
 #[test]
 fn ends_as_the_command_ends() {
@@ -108,8 +42,17 @@ fn waits_for_others_and_says_when_it_does_not() {
     let pipe = place.path("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let pipe = pipe.to_str().unwrap();
-    let mut first =
-        place.start(&["admit", "--mem-budget=1G", "--mem=700M", "--", "sh", "-c", WAIT, "x", pipe]);
+    let mut first = running(&mut place.command(&[
+        "admit",
+        "--mem-budget=1G",
+        "--mem=700M",
+        "--",
+        "sh",
+        "-c",
+        WAIT,
+        "x",
+        pipe,
+    ]));
 
     let strict =
         ["admit", "--mem-budget=1G", "--mem=700M", "--admission=strict", "--max-wait=10ms", "--", "true"];
@@ -135,7 +78,7 @@ fn waits_for_others_and_says_when_it_does_not() {
 
     let mut second =
         place.command(&["admit", "--mem=700M", "--mem-budget=1G", "--", "true"]).spawn().unwrap();
-    place.until("the second waits", |entries| entries.iter().any(|entry| !entry.is_running));
+    until("the second waits", || place.entries().iter().any(|entry| !entry.is_running));
     fs::write(pipe, "go\n").unwrap();
     assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
     assert!(place.entries().is_empty());
@@ -147,15 +90,23 @@ fn the_command_holds_on_when_its_supervisor_is_killed() {
     let place = Place::new();
     let pipe = place.path("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let mut first =
-        place.start(&["admit", "--mem=700M", "--", "sh", "-c", WAIT, "x", pipe.to_str().unwrap()]);
+    let mut first = running(&mut place.command(&[
+        "admit",
+        "--mem=700M",
+        "--",
+        "sh",
+        "-c",
+        WAIT,
+        "x",
+        pipe.to_str().unwrap(),
+    ]));
     first.kill().unwrap();
     first.wait().unwrap();
     let strict =
         ["admit", "--mem-budget=1G", "--mem=700M", "--admission=strict", "--max-wait=10ms", "--", "true"];
     assert_eq!(code(&place.run(&strict)).0, Some(75));
     fs::write(&pipe, "go\n").unwrap();
-    place.until("the command has ended", <[Entry]>::is_empty);
+    until("the command has ended", || place.entries().is_empty());
     assert_eq!(code(&place.run(&strict)), quiet(0));
 }
 
@@ -163,7 +114,7 @@ fn the_command_holds_on_when_its_supervisor_is_killed() {
 fn signals_reach_the_command() {
     let place = Place::new();
     let script = "trap 'exit 42' TERM; echo runs; while :; do sleep 0.01; done";
-    let mut first = place.start(&["admit", "--mem=1M", "--", "sh", "-c", script]);
+    let mut first = running(&mut place.command(&["admit", "--mem=1M", "--", "sh", "-c", script]));
     let pid = first.id().to_string();
     assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
     assert_eq!(first.wait().unwrap().code(), Some(42));
@@ -220,7 +171,17 @@ fn an_encode_takes_what_there_is() {
     let pipe = place.path("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let hold = |mem: &str| {
-        place.start(&["admit", "--mem-budget=100G", mem, "--", "sh", "-c", WAIT, "x", pipe.to_str().unwrap()])
+        running(&mut place.command(&[
+            "admit",
+            "--mem-budget=100G",
+            mem,
+            "--",
+            "sh",
+            "-c",
+            WAIT,
+            "x",
+            pipe.to_str().unwrap(),
+        ]))
     };
     let mut other = hold("--mem=1000");
     // Room for one worker and a little more.

@@ -5,15 +5,14 @@ mod common;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use btfgen::admission::forecast::{Features, is_remembered};
 use btfgen::admission::history::{CLASSES, History, MAX_AGE, PER_SIZE, Run};
-use btfgen::admission::ledger::Ledger;
 use btfgen::admission::margin::Forecast;
+use common::place::{Place, running};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -191,75 +190,48 @@ fn a_change_of_what_runs_take_is_learned_soon() {
     assert_eq!(missed_late, 0);
 }
 
-/// A place of our own for what is shared and remembered.
-struct Place(TempDir);
+/// A place that remembers.
+fn remembering() -> Place {
+    let place = Place::new();
+    let history = place.path("history");
+    place.with("BTFGEN_HISTORY", history)
+}
 
-impl Place {
-    fn new() -> Self {
-        Place(TempDir::new().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        for name in
-            ["MAKEFLAGS", "BTFGEN_MEM_BUDGET", "BTFGEN_MAX_WAIT", "BTFGEN_ADMISSION", "BTFGEN_ADMIT_PARENT"]
-        {
-            command.env_remove(name);
-        }
-        command.env("BTFGEN_ADMIT_DIR", self.path("ledger")).env("BTFGEN_HISTORY", self.path("history"));
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn btfgen(&self, args: &[&str]) -> Output {
-        self.command(env!("CARGO_BIN_EXE_btfgen")).args(args).output().unwrap()
-    }
-
-    fn runs(&self, class: &str) -> Vec<Run> {
-        History::at(self.path("history")).runs(class)
-    }
+fn remembered(place: &Place, class: &str) -> Vec<Run> {
+    History::at(place.path("history")).runs(class)
 }
 
 /// A command that takes 60 MB is expected to take that the next time.
 #[test]
 fn a_command_gets_what_it_took() {
-    let place = Place::new();
+    let place = remembering();
     let pipe = place.path("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let script = "head -c 60000000 /dev/zero | tail -c 60000000 > /dev/null; echo runs; read x < \"$1\"";
     let reserved = |script: &str| {
-        let mut command = place.command(env!("CARGO_BIN_EXE_btfgen"));
-        command.args(["admit", "--", "sh", "-c", script, "x", pipe.to_str().unwrap()]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "runs\n");
-        let entries = Ledger::at(place.path("ledger")).entries().unwrap();
+        let args = ["admit", "--", "sh", "-c", script, "x", pipe.to_str().unwrap()];
+        let mut child = running(&mut place.command(&args));
+        let entries = place.entries();
         fs::write(&pipe, "go\n").unwrap();
         assert!(child.wait().unwrap().success());
         entries.iter().map(|entry| entry.reserved).sum::<u64>()
     };
     assert_eq!(reserved(script), 0);
-    let runs = place.runs("command-sh");
+    let runs = remembered(&place, "command-sh");
     assert!(matches!(runs[..], [Run { peak: 55_000_000..120_000_000, .. }]), "{runs:?}");
     let again = reserved(script);
     assert!(again > runs[0].peak && again <= runs[0].peak * 11 / 10 + 9 * MIB, "{again}");
     // Another command of that name.
     assert!(reserved("echo runs; read x < \"$1\"; :") >= 55_000_000);
-    assert_eq!(place.runs("command-sh").len(), 3);
+    assert_eq!(remembered(&place, "command-sh").len(), 3);
     // What fails ended early and tells nothing; what was killed took more than it had.
-    assert_eq!(place.btfgen(&["admit", "--", "sh", "-c", "exit 3"]).status.code(), Some(3));
-    assert_eq!(place.runs("command-sh").len(), 3);
-    assert_eq!(place.btfgen(&["admit", "--mem=1G", "--", "sh", "-c", "kill -9 $$"]).status.code(), Some(137));
-    assert_eq!(place.runs("command-sh")[3].peak, 1536 * MIB);
-    let mut off = place.command(env!("CARGO_BIN_EXE_btfgen"));
-    let off = off.env("BTFGEN_HISTORY", "off").args(["admit", "--", "sh", "-c", ":"]);
-    assert!(off.status().unwrap().success());
-    assert_eq!(place.runs("command-sh").len(), 4);
+    assert_eq!(place.run(&["admit", "--", "sh", "-c", "exit 3"]).status.code(), Some(3));
+    assert_eq!(remembered(&place, "command-sh").len(), 3);
+    assert_eq!(place.run(&["admit", "--mem=1G", "--", "sh", "-c", "kill -9 $$"]).status.code(), Some(137));
+    assert_eq!(remembered(&place, "command-sh")[3].peak, 1536 * MIB);
+    let mut off = place.command(&["admit", "--", "sh", "-c", ":"]);
+    assert!(off.env("BTFGEN_HISTORY", "off").status().unwrap().success());
+    assert_eq!(remembered(&place, "command-sh").len(), 4);
 }
 
 #[test]
@@ -276,11 +248,11 @@ fn a_link_with_the_name_of_a_linker_runs_the_next_one() {
     fs::write(&real, "#!/bin/sh\necho \"linked $*\"\nexit 5\n").unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
     let path = |directories: &[&Path]| std::env::join_paths(directories).unwrap();
-    let mut command = place.command(first.join("ld.lld"));
+    let mut command = place.program(first.join("ld.lld"));
     command.env("PATH", path(&[&first, &second, &third])).args(["--help", "-o", "a b"]);
     let output = command.output().unwrap();
     assert_eq!((output.status.code(), output.stdout), (Some(5), b"linked --help -o a b\n".to_vec()));
-    let mut command = place.command(first.join("ld.lld"));
+    let mut command = place.program(first.join("ld.lld"));
     let output = command.env("PATH", path(&[&first, &second])).output().unwrap();
     assert_eq!(output.status.code(), Some(127));
     let said = String::from_utf8(output.stderr).unwrap();
@@ -295,7 +267,7 @@ fn large(place: &Place) -> Option<String> {
     }
     fs::write(place.path("large.c"), source).unwrap();
     let mut gcc = Command::new("gcc");
-    gcc.args(["-g", "-c", "large.c", "-o", "large.o"]).current_dir(place.0.path());
+    gcc.args(["-g", "-c", "large.c", "-o", "large.o"]).current_dir(place.path(""));
     if !gcc.status().is_ok_and(|status| status.success()) {
         common::skipped("no gcc");
         return None;
@@ -305,11 +277,10 @@ fn large(place: &Place) -> Option<String> {
 
 #[test]
 fn an_encode_is_remembered() {
-    let place = Place::new();
+    let place = remembering();
     let Some(large) = large(&place) else { return };
-    let estimate = || -> Value {
-        serde_json::from_slice(&place.btfgen(&["estimate", "--json", &large]).stdout).unwrap()
-    };
+    let estimate =
+        || -> Value { serde_json::from_slice(&place.run(&["estimate", "--json", &large]).stdout).unwrap() };
     let cold = estimate();
     let one = &cold["estimates"][0];
     assert_eq!((one["jobs"].as_u64(), one["learned_from_runs"].as_u64()), (Some(1), Some(0)), "{cold}");
@@ -317,9 +288,9 @@ fn an_encode_is_remembered() {
     assert_eq!(cold["smallest_budget_bytes"], one["anon_bytes"]);
     let class = "encode-module-1";
     for count in 1..=2 {
-        let output = place.btfgen(&["-j1", &large, "-o", place.path("out").to_str().unwrap()]);
+        let output = place.run(&["-j1", &large, "-o", place.path("out").to_str().unwrap()]);
         assert!(output.status.success());
-        let runs = place.runs(class);
+        let runs = remembered(&place, class);
         assert_eq!(runs.len(), count);
         // It was looked at often enough that a peak was seen: the sections that are relocated are part of it.
         assert!(runs[count - 1].peak > cold["features"]["copied_bytes"].as_u64().unwrap(), "{runs:?}");
@@ -327,19 +298,19 @@ fn an_encode_is_remembered() {
     assert_eq!(estimate()["estimates"][0]["learned_from_runs"].as_u64(), Some(2));
     // One that fails, or is small, is not.
     let nowhere = place.path("no/where");
-    assert!(!place.btfgen(&[&large, "-o", nowhere.to_str().unwrap()]).status.success());
+    assert!(!place.run(&[&large, "-o", nowhere.to_str().unwrap()]).status.success());
     let demo = common::root().join("testdata/small/demo.elf");
-    assert!(place.btfgen(&[demo.to_str().unwrap(), "-o", "/dev/null"]).status.success());
-    assert_eq!(place.runs(class).len(), 2);
+    assert!(place.run(&[demo.to_str().unwrap(), "-o", "/dev/null"]).status.success());
+    assert_eq!(remembered(&place, class).len(), 2);
     assert_eq!(names(&place.path("history")), [format!("{class}.runs"), "lock".into()]);
     // A damaged history is none, and nobody is told.
     fs::write(place.path("history").join(format!("{class}.runs")), "?").unwrap();
-    let output = place.btfgen(&["-j1", &large, "-o", place.path("out").to_str().unwrap()]);
+    let output = place.run(&["-j1", &large, "-o", place.path("out").to_str().unwrap()]);
     assert_eq!((output.status.success(), output.stderr), (true, vec![]));
-    assert_eq!(place.runs(class).len(), 1);
+    assert_eq!(remembered(&place, class).len(), 1);
     fs::remove_dir_all(place.path("history")).unwrap();
     fs::write(place.path("history"), "a file").unwrap();
-    let output = place.btfgen(&["-j1", &large, "-o", place.path("out").to_str().unwrap()]);
+    let output = place.run(&["-j1", &large, "-o", place.path("out").to_str().unwrap()]);
     assert_eq!((output.status.success(), output.stderr), (true, vec![]));
 }
 
@@ -349,7 +320,7 @@ fn more_rights_than_the_caller_means_no_environment() {
     let place = Place::new();
     let program = place.path("btfgen-pahole");
     fs::copy(env!("CARGO_BIN_EXE_btfgen-pahole"), &program).unwrap();
-    fs::set_permissions(place.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     let version = || {
         let output = Command::new(&program).env("BTFGEN_PAHOLE_VERSION", "1.99").arg("--version").output();
         String::from_utf8(output.unwrap().stdout).unwrap()
@@ -361,7 +332,7 @@ fn more_rights_than_the_caller_means_no_environment() {
     if given.is_err() {
         return common::skipped("only root can give a program another owner");
     }
-    let mount = rustix::fs::statvfs(place.0.path()).unwrap();
+    let mount = rustix::fs::statvfs(place.path("")).unwrap();
     if mount.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID) {
         return common::skipped("the directory of temporary files is on a mount without set-user-ID");
     }
@@ -375,13 +346,13 @@ fn a_run_keeps_to_what_it_may_take() {
     let place = Place::new();
     let demo = common::root().join("testdata/small/demo.elf");
     let (demo, output, stats) = (demo.to_str().unwrap(), place.path("out"), place.path("stats"));
-    let estimate = place.btfgen(&["estimate", "--json", demo]);
+    let estimate = place.run(&["estimate", "--json", demo]);
     let estimate: serde_json::Value = serde_json::from_slice(&estimate.stdout).unwrap();
     let one = estimate["smallest_budget_bytes"].as_u64().unwrap();
     let run = |most: u64, mode: &str| {
         let (most, mode) = (format!("--max-memory={most}"), format!("--admission={mode}"));
         let [output, stats] = [&output, &stats].map(|path| path.to_str().unwrap());
-        place.btfgen(&[demo, "-j8", &most, &mode, "-o", output, "--stats", stats])
+        place.run(&[demo, "-j8", &most, &mode, "-o", output, "--stats", stats])
     };
     for mode in ["on", "off"] {
         let jobs = |most| {

@@ -20,6 +20,7 @@ use btfgen::admission::Root;
 use btfgen::admission::gates::Gates;
 use btfgen::admission::ledger::{Ledger, Live, MAX_OVERTAKEN, Offer, Request, Reservation};
 use common::Random;
+use common::place::{held, until};
 use tempfile::TempDir;
 
 const ROLE: &str = "BTFGEN_TEST_ROLE";
@@ -59,21 +60,6 @@ fn at_once(ledger: &Ledger, request: Request) -> Option<Reservation> {
             None
         }
     }
-}
-
-fn held(ledger: &Ledger) -> u64 {
-    ledger.entries().unwrap().iter().filter(|entry| entry.is_running).map(|entry| entry.reserved).sum()
-}
-
-/// Waits until something is so.
-fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..3000 {
-        if so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("never came: {what}");
 }
 
 /// This program in another role.
@@ -122,7 +108,7 @@ fn what_fits_is_let_in_and_what_does_not_is_not() {
     let a = at_once(&ledger, request(600)).unwrap();
     assert!(at_once(&ledger, request(500)).is_none());
     let b = at_once(&ledger, request(400)).unwrap();
-    assert_eq!(held(&ledger), BUDGET);
+    assert_eq!(held(&ledger.entries().unwrap()), BUDGET);
     drop(a);
     assert!(at_once(&ledger, request(600)).is_some());
     drop(b);
@@ -172,7 +158,7 @@ fn a_wait_ends_in_the_smallest_form_or_in_failure() {
     assert!(forced.was_forced());
     assert_eq!(forced.offer().bytes, 200);
     // It counts like any other.
-    assert_eq!(held(&ledger), 1100);
+    assert_eq!(held(&ledger.entries().unwrap()), 1100);
 }
 
 #[test]
@@ -208,7 +194,7 @@ fn holders_give_back_early_and_extend_if_it_fits() {
     assert!(!a.try_extend(701).unwrap());
     assert!(a.try_extend(700).unwrap());
     a.shrink(100).unwrap();
-    assert_eq!(held(&ledger), 400);
+    assert_eq!(held(&ledger.entries().unwrap()), 400);
     drop(b);
 }
 
@@ -387,7 +373,7 @@ fn a_ledger_that_is_damaged_or_removed_is_begun_anew() {
     assert!(!old.try_extend(950).unwrap());
     old.observe(1).unwrap();
     drop(old);
-    assert_eq!(held(&ledger), 900);
+    assert_eq!(held(&ledger.entries().unwrap()), 900);
     drop(new);
     let held = at_once(&ledger, request(900)).unwrap();
     fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
@@ -463,7 +449,7 @@ fn storm() {
         let sampler = scope.spawn(|| {
             let mut samples = 0_u64;
             while !done.load(Ordering::Relaxed) {
-                let sum = held(&ledger);
+                let sum = held(&ledger.entries().unwrap());
                 assert!(sum <= BUDGET, "{sum} of {BUDGET} are held");
                 samples += 1;
                 std::thread::sleep(Duration::from_millis(2));

@@ -9,16 +9,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use btfgen::admission::driver;
 use btfgen::admission::gates::Gates;
-use btfgen::admission::ledger::{Entry, Ledger, Offer, Request};
+use btfgen::admission::ledger::{Ledger, Offer, Request};
 use common::Random;
+use common::place::{Place, code, held, quiet, running, until};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/small/demo.elf");
 const ROLE: &str = "BTFGEN_TEST_ROLE";
@@ -41,40 +41,26 @@ impl Drop for Kept {
     }
 }
 
-/// A ledger and perhaps a driver, for one test alone.
-struct Place(TempDir);
+/// A place whose processes know a driver, if there is one.
+struct Session(Place);
 
-impl Place {
+impl std::ops::Deref for Session {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.0
+    }
+}
+
+impl Session {
     fn new() -> Self {
-        Place(TempDir::new().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn ledger(&self) -> PathBuf {
-        self.path("ledger")
+        let place = Place::new();
+        let socket = place.ledger().join("driver.sock");
+        Session(place.with(DRIVER, socket).with(COOKIE, SESSION))
     }
 
     fn socket(&self) -> PathBuf {
         self.ledger().join("driver.sock")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_btfgen"));
-        for name in
-            ["MAKEFLAGS", "BTFGEN_MEM_BUDGET", "BTFGEN_MAX_WAIT", "BTFGEN_ADMISSION", "BTFGEN_ADMIT_PARENT"]
-        {
-            command.env_remove(name);
-        }
-        command.args(args).env("BTFGEN_ADMIT_DIR", self.ledger()).stdin(Stdio::null());
-        command.env(DRIVER, self.socket()).env(COOKIE, SESSION).env("BTFGEN_HISTORY", "off");
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
     }
 
     /// Starts a driver; returns it when it listens.
@@ -109,44 +95,14 @@ impl Place {
         log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn entries(&self) -> Vec<Entry> {
-        Ledger::at(self.ledger()).entries().unwrap()
-    }
-
-    fn held(&self) -> u64 {
-        self.entries().iter().filter(|entry| entry.is_running).map(|entry| entry.reserved).sum()
-    }
-
     /// Starts a command that runs until the second thing returned is dropped, and waits until it runs.
     fn hold(&self, mem: &str) -> (Kept, ChildStdin) {
         let args = ["admit", "--mem-budget=1000M", mem, "--", "sh", "-c", "echo runs; read x; :"];
         let mut command = self.command(&args);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "runs\n");
+        let mut child = running(command.stdin(Stdio::piped()));
         let hold = child.stdin.take().unwrap();
         (Kept(child), hold)
     }
-}
-
-/// Waits until something is so.
-fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..6000 {
-        if so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("never came: {what}");
-}
-
-fn code(output: &Output) -> (Option<i32>, String) {
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-fn quiet(code: i32) -> (Option<i32>, String) {
-    (Some(code), String::new())
 }
 
 fn send(signal: &str, child: &Child) {
@@ -175,11 +131,11 @@ fn with<'a>(args: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn clients_of_a_driver_and_of_the_ledger_share() {
-    let place = Place::new();
+    let place = Session::new();
     let driver = place.serve(&[]);
     let strict = with(&TRY, &["--", "true"]);
     let (mut first, hold) = place.hold("--mem=700M");
-    assert_eq!(place.held(), 700 << 20);
+    assert_eq!(held(&place.entries()), 700 << 20);
     // It is written down as the client's, not as the driver's.
     assert_eq!(place.entries()[0].pid, first.0.id());
     assert_eq!(code(&place.run(&strict)).0, Some(75));
@@ -223,7 +179,7 @@ fn clients_of_a_driver_and_of_the_ledger_share() {
 
 #[test]
 fn only_those_of_the_session_are_heard() {
-    let place = Place::new();
+    let place = Session::new();
     let driver = place.serve(&[]);
     let mut other = place.command(&["admit", "--mem=1M", "--", "true"]);
     let (status, said) = code(&other.env(COOKIE, "fedcba9876543210").output().unwrap());
@@ -253,7 +209,7 @@ fn only_those_of_the_session_are_heard() {
 /// The driver goes, its clients stay: who runs holds what it held without a gap, who waits goes on waiting.
 #[test]
 fn the_end_of_a_driver_loses_nothing() {
-    let place = Place::new();
+    let place = Session::new();
     let driver = place.serve(&[]);
     let (mut first, hold) = place.hold("--mem=700M");
     let mut command = place.command(&["admit", "--mem=700M", "--mem-budget=1000M", "--", "true"]);
@@ -261,10 +217,10 @@ fn the_end_of_a_driver_loses_nothing() {
     until("the second waits", || place.entries().len() == 2);
     kill(driver);
     // The kernel has taken all that was the driver's alone.
-    assert_eq!(place.held(), 700 << 20);
+    assert_eq!(held(&place.entries()), 700 << 20);
     let id = second.0.id();
     until("it waits for itself", || place.entries().iter().any(|entry| !entry.is_running && entry.pid == id));
-    assert_eq!(place.held(), 700 << 20);
+    assert_eq!(held(&place.entries()), 700 << 20);
     // Who runs tells the ledger itself, from its next look on.
     let before = place.entries()[0].observed;
     until("it is still heard", || place.entries()[0].observed >= before.max(1));
@@ -281,7 +237,7 @@ fn the_end_of_a_driver_loses_nothing() {
 
 #[test]
 fn a_driver_that_is_stopped_is_given_up() {
-    let place = Place::new();
+    let place = Session::new();
     let driver = place.serve(&[]);
     let (mut first, hold) = place.hold("--mem=100M");
     send("STOP", &driver.0);
@@ -296,7 +252,7 @@ fn a_driver_that_is_stopped_is_given_up() {
 /// Another program at the place of the driver that says nothing but "wait".
 #[test]
 fn a_driver_that_never_ends_a_wait() {
-    let place = Place::new();
+    let place = Session::new();
     fs::create_dir(place.ledger()).unwrap();
     fs::set_permissions(place.ledger(), fs::Permissions::from_mode(0o700)).unwrap();
     let listener = UnixListener::bind(place.socket()).unwrap();
@@ -313,7 +269,7 @@ fn a_driver_that_never_ends_a_wait() {
 
 #[test]
 fn clients_that_are_killed() {
-    let place = Place::new();
+    let place = Session::new();
     let driver = place.serve(&[]);
     let (first, hold) = place.hold("--mem=700M");
     let waiting = || {
@@ -328,9 +284,9 @@ fn clients_that_are_killed() {
     }
     // Its command goes on and holds on.
     drop(first);
-    assert_eq!(place.held(), 700 << 20);
+    assert_eq!(held(&place.entries()), 700 << 20);
     let mut second = waiting();
-    assert_eq!(place.held(), 700 << 20);
+    assert_eq!(held(&place.entries()), 700 << 20);
     drop(hold);
     assert!(second.0.wait().unwrap().success());
     until("all is free", || place.entries().is_empty());
@@ -340,7 +296,7 @@ fn clients_that_are_killed() {
 /// A client in another language: lines over a socket, and the connection is the reservation.
 #[test]
 fn the_protocol() {
-    let place = Place::new();
+    let place = Session::new();
     let driver = place.serve(&["--connections=2"]);
     let request = |bytes: u64| {
         json!({ "type": "request", "version": 1, "cookie": SESSION, "offers": [{ "bytes": bytes, "threads": 1 }],
@@ -359,7 +315,7 @@ fn the_protocol() {
         (&answer["type"], &answer["bytes"], &answer["forced"]),
         (&"go".into(), &600.into(), &false.into())
     );
-    assert_eq!(place.held(), 600);
+    assert_eq!(held(&place.entries()), 600);
     writeln!(first, "nonsense\n{{\"type\":\"progress\",\"observed\":123}}").unwrap();
     until("progress is written down", || place.entries()[0].observed == 123);
     for (change, reason) in [
@@ -390,7 +346,7 @@ fn the_protocol() {
 /// All that a policy is asked and told, and what it may change.
 #[test]
 fn a_policy_decides() {
-    let place = Place::new();
+    let place = Session::new();
     let answer = "if name == 'let_process_go':\n        \
                   mine = [p for p in call['active'] if p['label'] == call['current']['label']]\n        \
                   answer['go'] = not mine\n        \
@@ -443,7 +399,7 @@ fn a_policy_decides() {
 /// Who may not run by the policy waits as long as it wants to, and one may always run.
 #[test]
 fn a_policy_that_denies_everything() {
-    let place = Place::new();
+    let place = Session::new();
     let Some(policy) = place.policy("answer['go'] = False") else { return };
     let driver = place.serve(&["--policy", &policy, "--policy-timeout=60s"]);
     assert_eq!(code(&place.run(&with(&TRY, &["--", "true"]))), quiet(0));
@@ -487,7 +443,7 @@ fn policies_that_fail() {
         ("answer['go'] = 'perhaps'", "neither go nor wait"),
     ];
     for (answer, expected) in failures {
-        let place = Place::new();
+        let place = Session::new();
         let Some(policy) = place.policy(answer) else { return };
         let patience = if answer.contains("600") { "--policy-timeout=500ms" } else { "--policy-timeout=60s" };
         let driver = place.serve(&["--policy", &policy, patience]);
@@ -501,7 +457,7 @@ fn policies_that_fail() {
         let said = kill(driver);
         assert!(said.lines().count() == 1 && said.contains(expected), "{answer}: {said}");
     }
-    let place = Place::new();
+    let place = Session::new();
     let (status, said) = code(&place.run(&["admit", "serve", "--policy", "/nonexistent/policy"]));
     assert!(status == Some(74) && said.contains("/nonexistent/policy"), "{said}");
     // One that never answers at all.
@@ -511,7 +467,7 @@ fn policies_that_fail() {
 
 #[test]
 fn a_driver_for_one_command() {
-    let place = Place::new();
+    let place = Session::new();
     let program = env!("CARGO_BIN_EXE_btfgen");
     let Some(policy) = place.policy("answer['go'] = True") else { return };
     let inner = format!("{program} admit --mem=1M -- sh -c 'exit 7'");
@@ -559,7 +515,7 @@ fn in_a_role() {
 #[test]
 fn storm() {
     let kills: usize = std::env::var("BTFGEN_STORM_KILLS").map_or(150, |n| n.parse().unwrap());
-    let place = Place::new();
+    let place = Session::new();
     let mut driver = place.serve(&[]);
     let mut seeds = 1..;
     let mut start = |victim: usize| {
@@ -578,7 +534,7 @@ fn storm() {
         let sampler = scope.spawn(|| {
             let mut samples = 0_u64;
             while !done.load(Ordering::Relaxed) {
-                let sum = place.held();
+                let sum = held(&place.entries());
                 assert!(sum <= BUDGET, "{sum} of {BUDGET} are held");
                 samples += 1;
                 std::thread::sleep(Duration::from_millis(2));

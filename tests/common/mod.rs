@@ -16,6 +16,7 @@ pub mod dwarf;
 pub mod graph;
 pub mod model;
 pub mod oracles;
+pub mod place;
 pub mod programs;
 pub mod render;
 pub mod split;
