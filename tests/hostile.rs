@@ -288,6 +288,8 @@ fn victims() -> Vec<Victim> {
         "tags-x86_64-clang19-dwarf5",
         "kfuncs-x86_64-gcc-dwarf3",
         "enums-mips-gcc",
+        "containers-x86_64-gcc-typeunits4",
+        "containers-s390x-gcc-typeunits5",
     ];
     let mut found: Vec<_> = names.iter().filter_map(|name| fixture(name)).collect();
     // There always is the one that is checked in.
@@ -296,7 +298,7 @@ fn victims() -> Vec<Victim> {
 }
 
 /// Sections worth damaging: what an encoder reads.
-const READ: [&str; 15] = [
+const READ: [&str; 16] = [
     "ELF header",
     "section headers",
     ".debug_info",
@@ -312,6 +314,7 @@ const READ: [&str; 15] = [
     ".debug_loc",
     ".symtab",
     ".BTF_ids",
+    ".debug_types",
 ];
 
 #[test]
@@ -408,6 +411,33 @@ fn pieces_in_wrong_places() {
             cases += 1;
         }
     }
+    failures.none(cases);
+}
+
+/// The header of a type unit says where in it the type lies.
+#[test]
+fn types_outside_of_their_units() {
+    let Some(path) = fixture("containers-x86_64-gcc-typeunits5") else { return };
+    let victim = Victim::new(&path);
+    let (_, info) = victim.places.iter().find(|p| p.0 == ".debug_info").unwrap();
+    let word = |at: usize| u32::from_le_bytes(victim.sound[at..at + 4].try_into().unwrap());
+    let (mut failures, mut cases) = (Failures::default(), 0);
+    for wrong in [0, 23, u32::MAX, info.len() as u32] {
+        let (mut bytes, mut at) = (victim.sound.clone(), info.start);
+        while at < info.end {
+            const DW_UT_TYPE: u8 = 2;
+            // Length, version, kind, address size, abbreviations, signature, type.
+            if bytes[at + 6] == DW_UT_TYPE {
+                bytes[at + 20..at + 24].copy_from_slice(&wrong.to_le_bytes());
+                cases += 1;
+            }
+            at += 4 + word(at) as usize;
+        }
+        if let Err(why) = victim.encode(&bytes, &Options::default(), 1) {
+            failures.add(format!("types at {wrong:#x}"), why);
+        }
+    }
+    assert!(cases > 0);
     failures.none(cases);
 }
 

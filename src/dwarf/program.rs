@@ -182,26 +182,25 @@ impl<'a> Program<'a> {
         &self.files[unit.file as usize]
     }
 
-    /// Where a reference of unit number `unit` leads. `None` if there is no unit in that place, or no unit for
+    /// Where a reference of unit number `unit` leads. `None` if it leads out of all units, or there is no unit for
     /// that type.
     pub fn find(&self, unit: u32, target: Target) -> Option<Place> {
-        match target {
-            Target::Unit(offset) => Some(Place { unit, offset }),
+        let place = match target {
+            Target::Unit(offset) => Place { unit, offset },
             Target::Info { file, offset } => {
                 let range = self.ranges.get(file as usize)?.clone();
                 let units = self.units.get(range.clone())?;
                 let index = units.partition_point(|unit| unit.offset <= offset).checked_sub(1)?;
                 let offset = u32::try_from(offset - units[index].offset).ok()?;
-                let inside = (units[index].header_length..units[index].length).contains(&offset);
-                inside.then_some(Place { unit: (range.start + index) as u32, offset })
+                Place { unit: (range.start + index) as u32, offset }
             }
             Target::Signature(signature) => {
                 let &unit = self.signatures.get(&signature)?;
-                match self.units[unit as usize].kind {
-                    UnitKind::Type { offset, .. } => Some(Place { unit, offset }),
-                    _ => None,
-                }
+                let UnitKind::Type { offset, .. } = self.units[unit as usize].kind else { return None };
+                Place { unit, offset }
             }
-        }
+        };
+        let header = self.units.get(place.unit as usize)?;
+        (header.header_length..header.length).contains(&place.offset).then_some(place)
     }
 }
