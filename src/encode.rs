@@ -19,7 +19,7 @@ use crate::merge::resolve::Resolution;
 use crate::merge::shared::Shared;
 use crate::merge::variables::{self, VariableSection};
 use crate::options::{Features, Jobs, Options};
-use crate::pool::{self, Workers};
+use crate::pool::{self, Throttle, Workers};
 use crate::report::{Outcome, Report};
 use crate::symtab::Symtab;
 use crate::table::{EntryId, Meanings, Refined, Site, Skeleton, Tables};
@@ -44,6 +44,7 @@ pub struct Encoder<'p> {
     jobs: Jobs,
     base: Option<&'p Base<'p>>,
     progress: Option<&'p (dyn Fn(usize, usize) + Sync)>,
+    throttle: Throttle,
 }
 
 /// What an encode gives.
@@ -82,6 +83,13 @@ impl<'p> Encoder<'p> {
     #[must_use]
     pub fn progress(mut self, progress: &'p (dyn Fn(usize, usize) + Sync)) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// Has `throttle` say, at any time, how many of the workers go on; the output is the same whatever it says.
+    #[must_use]
+    pub fn throttle(mut self, throttle: Throttle) -> Self {
+        self.throttle = throttle;
         self
     }
 
@@ -137,7 +145,10 @@ impl<'p> Encoder<'p> {
         let (built, symbols) = report.phase("walk", true, |report| {
             let (built, symbols) = rayon::join(
                 || self.walk(files.debug(), context, report),
-                || Symbols::read(&files, &self.options),
+                || {
+                    let _busy = self.throttle.enter(0, || false);
+                    Symbols::read(&files, &self.options)
+                },
             );
             Ok::<_, Error>((built?, symbols?))
         })?;
@@ -149,7 +160,7 @@ impl<'p> Encoder<'p> {
 
         // The join: from here on there is one table. It commutes, so nobody can tell who found what.
         let tables = built.into_iter().map(|b| b.tables).collect::<Vec<_>>();
-        let mut tables = report.phase("join", true, |_| join(tables));
+        let mut tables = report.phase("join", true, |_| self.wide(jobs, || join(tables)));
 
         // Exactness: from here on equal keys mean equal types, also where a name means several things.
         let variants = report.phase("exact", true, |report| {
@@ -159,9 +170,9 @@ impl<'p> Encoder<'p> {
                 if units.is_empty() {
                     break;
                 }
-                exact.add(&skeletons(context, &units)?, &tables);
+                exact.add(&self.skeletons(context, &units)?, &tables);
             }
-            let refined = refine(context, &exact.meanings(&tables))?;
+            let refined = self.refine(context, &exact.meanings(&tables))?;
             report.units_rewalked = exact.units() as u64;
             if !exact.is_settled() {
                 report.warnings.insert("unsettled-names", 1);
@@ -173,13 +184,9 @@ impl<'p> Encoder<'p> {
         let (mut resolution, inquiry) = report.phase("choose", false, |report| {
             let mut resolution = Resolution::new(&tables, &variants);
             let features = self.options.features;
-            let chosen = functions::choose(
-                &mut tables,
-                &mut resolution,
-                &symbols.functions,
-                &symbols.kfuncs,
-                features,
-            );
+            let Symbols { functions: symtab, kfuncs } = &symbols;
+            let chosen =
+                self.wide(jobs, || functions::choose(&mut tables, &mut resolution, symtab, kfuncs, features));
             let (found, encoded, skipped) = chosen.functions();
             report.functions = Outcome { found, encoded, skipped };
             let (encoded, skipped) = chosen.kfuncs();
@@ -246,7 +253,8 @@ impl<'p> Encoder<'p> {
             report.phase("base", false, |_| Shared::find(base, tables, resolution, &alive, features))
         });
         let written = alive().filter(|&id| shared.as_ref().is_none_or(|shared| shared.get(id).is_none()));
-        let order = report.phase("order", true, |_| emit::order(tables, written, order));
+        let jobs = report.jobs;
+        let order = report.phase("order", true, |_| self.wide(jobs, || emit::order(tables, written, order)));
         if let Some(shared) = &shared {
             report.warnings.insert("base-too-large", u64::from(!shared.is_complete));
         } else if order.is_empty() {
@@ -257,7 +265,7 @@ impl<'p> Encoder<'p> {
         };
         let btf = report.phase("write", false, write)?;
         let base = self.base.map(Base::btf);
-        report.phase("check", true, |report| check(&btf, base, report))?;
+        report.phase("check", true, |report| self.wide(jobs, || check(&btf, base, report)))?;
         let first = base.map_or(1, Btf::len);
         Ok(Written { btf, shared, first, order })
     }
@@ -272,12 +280,55 @@ impl<'p> Encoder<'p> {
             if order.is_none() {
                 release_behind(image, context.program, begun);
             }
+            if self.throttle.wants_memory() {
+                image.release(image.bytes());
+            }
         };
         let take = |turn| order.as_ref().map_or(turn, |order| order[turn]);
         let step = |builder: &mut Builder<'a>, i: usize| builder.unit(i as u32);
-        let done = pool::run(units.len(), take, progress, || Builder::new(context), step)?;
+        let done = pool::run(&self.throttle, units.len(), take, progress, || Builder::new(context), step)?;
         report.workers = done.iter().map(|d| d.cpu).collect();
         Ok(done.into_iter().map(|d| d.worker.finish()).collect())
+    }
+
+    /// Walks units for their skeletons, in the order of their numbers.
+    fn skeletons(&self, context: Context<'_>, numbers: &[u32]) -> Result<Vec<Skeleton>> {
+        let new = || (Builder::new(context), Vec::new());
+        let step = |(builder, skeletons): &mut (Builder<'_>, Vec<Skeleton>), i: usize| {
+            skeletons.push(builder.skeleton(numbers[i])?);
+            Ok(())
+        };
+        let done = pool::run(&self.throttle, numbers.len(), |turn| turn, |_| {}, new, step)?;
+        let mut skeletons: Vec<_> = done.into_iter().flat_map(|d| d.worker.1).collect();
+        skeletons.sort_unstable_by_key(|skeleton| skeleton.unit);
+        Ok(skeletons)
+    }
+
+    /// Walks the units again that a name with several definitions makes doubtful.
+    fn refine<'a>(&self, context: Context<'a>, meanings: &Meanings) -> Result<Vec<Refined<'a>>> {
+        if meanings.units.is_empty() {
+            return Ok(Vec::new());
+        }
+        let new = || (Builder::new(context), Refined::default());
+        let step = |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| {
+            builder.refine(meanings, i, refined)
+        };
+        let done = pool::run(&self.throttle, meanings.units.len(), |turn| turn, |_| {}, new, step)?;
+        let finish = |(builder, mut refined): (Builder<'a>, Refined<'a>)| {
+            refined.tables = builder.finish().tables;
+            refined
+        };
+        Ok(done.into_iter().map(|d| finish(d.worker)).collect())
+    }
+
+    /// A stage for all workers: it runs on as many threads as may work when it begins.
+    fn wide<T: Send>(&self, jobs: usize, stage: impl FnOnce() -> T + Send) -> T {
+        let (_busy, few) = self.throttle.enter_together(jobs);
+        let narrow = (few < jobs).then(|| Workers::new(Jobs::exactly(few)).ok()).flatten();
+        match narrow {
+            Some(workers) => workers.run(stage),
+            None => stage(),
+        }
     }
 }
 
@@ -416,35 +467,6 @@ fn join<'a>(tables: Vec<Tables<'a>>) -> Tables<'a> {
         a
     };
     tables.into_par_iter().reduce_with(both).unwrap_or_default()
-}
-
-/// Walks units for their skeletons, in the order of their numbers.
-fn skeletons(context: Context<'_>, numbers: &[u32]) -> Result<Vec<Skeleton>> {
-    let new = || (Builder::new(context), Vec::new());
-    let step = |(builder, skeletons): &mut (Builder<'_>, Vec<Skeleton>), i: usize| {
-        skeletons.push(builder.skeleton(numbers[i])?);
-        Ok(())
-    };
-    let done = pool::run(numbers.len(), |turn| turn, |_| {}, new, step)?;
-    let mut skeletons: Vec<_> = done.into_iter().flat_map(|d| d.worker.1).collect();
-    skeletons.sort_unstable_by_key(|skeleton| skeleton.unit);
-    Ok(skeletons)
-}
-
-/// Walks the units again that a name with several definitions makes doubtful.
-fn refine<'a>(context: Context<'a>, meanings: &Meanings) -> Result<Vec<Refined<'a>>> {
-    if meanings.units.is_empty() {
-        return Ok(Vec::new());
-    }
-    let new = || (Builder::new(context), Refined::default());
-    let step =
-        |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| builder.refine(meanings, i, refined);
-    let done = pool::run(meanings.units.len(), |turn| turn, |_| {}, new, step)?;
-    let finish = |(builder, mut refined): (Builder<'a>, Refined<'a>)| {
-        refined.tables = builder.finish().tables;
-        refined
-    };
-    Ok(done.into_iter().map(|d| finish(d.worker)).collect())
 }
 
 fn count_types(

@@ -88,4 +88,4 @@ pub use files::{DebugSections, Files, Parts};
 pub use merge::base::Base;
 pub use merge::union::union;
 pub use options::{Features, Jobs, Options, Order, Search};
-pub use pool::Workers;
+pub use pool::{Busy, Throttle, Workers};

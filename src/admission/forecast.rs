@@ -59,7 +59,7 @@ const MODULE: Weights = Weights {
 /// The class of runs that encode many modules.
 pub const BATCH: &str = "encode-modules-1";
 
-/// For each byte of the base: the index of its names and types.
+/// For each byte of the base.
 const BASE: f64 = 3.1;
 
 /// From so many bytes on runs are worth remembering: they are long enough, and others wait for what they reserve.
@@ -76,7 +76,7 @@ impl Features {
         let bytes = own
             + more * (weights.worker * low + weights.step)
             + self.copied_bytes as f64
-            + BASE * self.base_bytes as f64;
+            + base_memory(self.base_bytes) as f64;
         // A number that is too large for the type becomes the largest of it.
         bytes as u64
     }
@@ -94,6 +94,12 @@ impl Features {
     fn weights(&self) -> &'static Weights {
         if self.is_relocatable { &MODULE } else { &LINKED }
     }
+}
+
+/// What a base of so many bytes takes, in bytes: the index of its names and types.
+pub fn base_memory(bytes: u64) -> u64 {
+    // A number that is too large for the type becomes the largest of it.
+    (BASE * bytes as f64) as u64
 }
 
 /// True for runs that are remembered: by what is expected of them on one worker, in bytes.

@@ -66,6 +66,10 @@ pub struct Group {
     pub current: Option<u64>,
     /// The part of it that is given up without harm.
     pub reclaimable: u64,
+    /// How often it went beyond `high`.
+    pub high_events: u64,
+    /// How often it was at `max` and had to give up something.
+    pub max_events: u64,
 }
 
 impl Group {
@@ -128,11 +132,16 @@ pub struct Memory {
 impl Memory {
     /// Reads them.
     pub fn read(root: &Root) -> Memory {
-        let chain = Chain::find(root, "memory");
+        Self::of(root, Chain::find(root, "memory").as_ref())
+    }
+
+    /// Reads those of groups that were found before.
+    pub(super) fn of(root: &Root, chain: Option<&Chain>) -> Memory {
         let mut groups = Vec::new();
-        for directory in chain.iter().flat_map(|chain| &chain.directories) {
-            let version = chain.as_ref().map_or(Version::V2, |chain| chain.version);
-            groups.extend(group(root, version, directory, groups.is_empty()));
+        if let Some(chain) = chain {
+            for directory in &chain.directories {
+                groups.extend(group(root, chain.version, directory, groups.is_empty()));
+            }
         }
         let limits = root.read("/proc/self/limits").unwrap_or_default();
         let rlimit = |name: &str| {
@@ -141,7 +150,7 @@ impl Memory {
         };
         Memory {
             machine: Machine::read(root),
-            version: chain.as_ref().map(|chain| chain.version),
+            version: chain.map(|chain| chain.version),
             groups,
             is_partial: chain.is_some_and(|chain| chain.is_partial),
             address_space: rlimit("Max address space"),
@@ -199,17 +208,24 @@ fn group(root: &Root, version: Version, directory: &Path, is_own: bool) -> Vec<G
     let limit = |name: &str| Limit::parse(read(name).as_deref());
     let number = |name: &str| read(name)?.trim().parse().ok();
     let stat = read("memory.stat").unwrap_or_default();
+    // Those of this group alone, where they can be told from those of the groups below it.
+    let events = || read("memory.events.local").or_else(|| read("memory.events")).unwrap_or_default();
     let path = |file: &str| directory.join(file).display().to_string();
     match version {
-        Version::V2 => vec![Group {
-            path: path("memory.max"),
-            max: limit("memory.max"),
-            high: limit("memory.high"),
-            current: number("memory.current"),
-            // Active pages are what a build at work needs again at once.
-            reclaimable: field(&stat, "inactive_file").unwrap_or(0)
-                + field(&stat, "slab_reclaimable").unwrap_or(0) / 2,
-        }],
+        Version::V2 => {
+            let events = events();
+            vec![Group {
+                path: path("memory.max"),
+                max: limit("memory.max"),
+                high: limit("memory.high"),
+                current: number("memory.current"),
+                // Active pages are what a build at work needs again at once.
+                reclaimable: field(&stat, "inactive_file").unwrap_or(0)
+                    + field(&stat, "slab_reclaimable").unwrap_or(0) / 2,
+                high_events: field(&events, "high").unwrap_or(0),
+                max_events: field(&events, "max").unwrap_or(0),
+            }]
+        }
         Version::V1 => {
             let own = Group {
                 path: path("memory.limit_in_bytes"),
@@ -217,6 +233,8 @@ fn group(root: &Root, version: Version, directory: &Path, is_own: bool) -> Vec<G
                 high: Limit::Unknown,
                 current: number("memory.usage_in_bytes"),
                 reclaimable: field(&stat, "total_inactive_file").unwrap_or(0),
+                high_events: 0,
+                max_events: number("memory.failcnt").unwrap_or(0),
             };
             // The only line that shows the limit of a group which cannot be seen from below. What that group
             // uses is not less than what its child does.

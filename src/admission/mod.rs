@@ -1,7 +1,8 @@
 //! How much of the machine a run may use, and how it shares that with others.
 //!
 //! * [`limits`]: what memory and CPUs there are, through nested cgroups of both versions, rlimits and the
-//!   rest of the machine; [`pressure`]: how much everybody waits for them.
+//!   rest of the machine; [`pressure`]: how much everybody waits for them; [`strain`]: what follows from that for a run
+//!   that goes on.
 //! * [`jobserver`]: the CPUs that make gives to the commands of a build.
 //! * [`forecast`]: the memory that an encode will take; [`command`]: the same of any command; [`margin`]: how much
 //!   more to reserve; [`history`]: what earlier runs took.
@@ -32,6 +33,7 @@ pub mod makeflags;
 pub mod margin;
 pub mod pressure;
 pub mod size;
+pub mod strain;
 mod sys;
 mod turn;
 mod warden;
@@ -99,4 +101,9 @@ pub fn most_of_a_child() -> u64 {
 /// learns from the largest piece that was ever freed to keep as much, on every thread.
 pub fn return_freed_memory() {
     sys::return_freed(4 << 20);
+}
+
+/// Gives back to the system what the allocator keeps of freed memory, once.
+pub fn return_kept_memory() {
+    sys::trim();
 }

@@ -3,7 +3,7 @@
 //! A system without it is normal: it may be compiled out, switched off, or refused. Then the answer is
 //! nothing, and the callers look at memory alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Root;
 use super::cgroup::{Chain, Version};
@@ -58,19 +58,28 @@ pub struct Pressure {
 impl Pressure {
     /// The pressure on the whole system.
     pub fn system(root: &Root, resource: Resource) -> Option<Pressure> {
-        Self::read(root, &Path::new("/proc/pressure").join(resource.name()))
+        Self::read(root, &Self::of_system(resource))
     }
 
     /// The pressure within the own control group, or that on the system where groups do not tell.
     pub fn here(root: &Root, resource: Resource) -> Option<Pressure> {
-        let chain = Chain::find(root, resource.name()).filter(|chain| chain.version == Version::V2);
-        let own = chain.and_then(|chain| chain.directories.into_iter().next());
-        let own =
-            own.and_then(|group| Self::read(root, &group.join(format!("{}.pressure", resource.name()))));
-        own.or_else(|| Self::system(root, resource))
+        Self::read(root, &Self::place(root, resource)?)
     }
 
-    fn read(root: &Root, path: &Path) -> Option<Pressure> {
+    /// Where that stands, if it can be read.
+    pub(super) fn place(root: &Root, resource: Resource) -> Option<PathBuf> {
+        let chain = Chain::find(root, resource.name()).filter(|chain| chain.version == Version::V2);
+        let own = chain.and_then(|chain| chain.directories.into_iter().next());
+        let own = own.map(|group| group.join(format!("{}.pressure", resource.name())));
+        let mut places = own.into_iter().chain([Self::of_system(resource)]);
+        places.find(|place| Self::read(root, place).is_some())
+    }
+
+    fn of_system(resource: Resource) -> PathBuf {
+        Path::new("/proc/pressure").join(resource.name())
+    }
+
+    pub(super) fn read(root: &Root, path: &Path) -> Option<Pressure> {
         Self::parse(&root.read(path)?)
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use btfgen::btf::{self, Btf, CheckOptions, KernelVersion, Level, TypeId, Violation};
-use btfgen::{Error, Image, Jobs, Result, Workers, elf};
+use btfgen::{Error, Image, Jobs, Result, Throttle, Workers, elf};
 
 use super::source::{BaseFile, Source};
 use super::{complain, one_line, output, signals, tell, tree};
@@ -70,7 +70,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     tree::each(
         &files,
         &teams,
-        |file| check(file, base.as_ref(), &kfuncs, request).map_err(|e| e.in_file(&file.path)),
+        &Throttle::default(),
+        |_, file| check(file, base.as_ref(), &kfuncs, request).map_err(|e| e.in_file(&file.path)),
         |number, _, result| {
             if let Some(place) = results.get_mut(number) {
                 *place = Some(result);

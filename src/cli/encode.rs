@@ -21,6 +21,7 @@ use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Run};
 use super::share::Share;
 use super::source::BaseFile;
+use super::watch::Taken;
 use super::{one_line, signals, tell};
 
 /// What a module without DWARF is, whose BTF would be split from a base.
@@ -112,13 +113,15 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let base_bytes = base.as_ref().map_or(0, |base| base.btf().data().len() as u64);
     let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
     let progress = |begun, total| bar.show(begun, total);
-    let mut encoder =
-        Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs())).progress(&progress);
+    let mut encoder = Encoder::new(request.options.clone())
+        .jobs(Jobs::Exactly(share.jobs()))
+        .progress(&progress)
+        .throttle(share.throttle().clone());
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }
     let encoded = encoder.encode(&image);
-    let peak = share.give_back();
+    let Taken { peak, pressure } = share.give_back();
     bar.clear();
     let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
     share.remember(peak);
@@ -149,7 +152,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     // The system counts pages for it: only if somebody wants to know.
     let wanted = request.verbose || stats.is_some();
     let footprint = wanted.then(|| Footprint::of(std::process::id())).flatten();
-    let run = Run { request, report: &report, wall, cpu, footprint };
+    let run = Run { request, report: &report, wall, cpu, footprint, pressure };
     let json = stats.as_ref().map(|_| report::json(&run));
     if let (Some(target), Some(json)) = (&stats, &json) {
         staged.push(target.stage(vec![json])?);

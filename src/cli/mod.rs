@@ -21,6 +21,7 @@ mod share;
 mod signals;
 mod source;
 mod tree;
+mod watch;
 mod why;
 
 use std::ffi::OsString;

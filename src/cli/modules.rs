@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use btfgen::admission::forecast::{BATCH, Features};
+use btfgen::admission::forecast::{BATCH, Features, base_memory};
 use btfgen::admission::return_freed_memory;
 use btfgen::btf::{Btf, Writer};
 use btfgen::elf::insert::Signature;
 use btfgen::report::Report;
-use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Order, Result, Workers, union};
+use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Order, Result, Throttle, Workers, union};
 use serde_json::json;
 
 use super::admit::Wishes;
@@ -89,20 +90,18 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     };
     // The small ones that follow do not need what the large ones did.
     return_freed_memory();
-    // The largest first: one that begins last would have a worker of its own in the end.
-    modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
-
     let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
     let btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let base = btf.as_ref().map(Base::new);
-    let largest =
-        Largest::of(&modules, request.jobs.count(), btf.as_ref().map_or(0, |b| b.data().len() as u64));
+    let bytes = modules.iter().map(|(size, _)| size / 2).sum();
+    let mut rest = Rest::new(modules, btf.as_ref().map_or(0, |btf| btf.data().len() as u64));
+    let modules = Arc::clone(&rest.modules);
     let mut share = Share::take(&Work {
         label: "modules",
         jobs: request.jobs,
         wishes: &request.wishes,
-        bytes: modules.iter().map(|(size, _)| size / 2).sum(),
-        kind: Kind { class: BATCH, point: &|workers| largest.point(workers), margin: largest.margin() },
+        bytes,
+        kind: Kind { class: BATCH, point: &|workers| rest.point(workers), margin: rest.margin },
     })?;
     let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.
@@ -111,10 +110,20 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     // By path, for what all of them become does not depend on who was first.
     let mut kept = BTreeMap::new();
     let bar = Bar::new(request.progress, "modules");
-    let work = |(_, path): &(u64, PathBuf)| module(request, base.as_ref(), path, each);
     let teams = (0..workers).map(|_| Workers::new(each)).collect::<Result<Vec<_>>>()?;
-    tree::each(&modules, &teams, work, |number, (_, path), mut result| {
+    // Teams of several have one file each, and nothing to begin later: there the workers are made fewer.
+    let whole = Throttle::default();
+    let of_teams = if each.count() == 1 { share.throttle() } else { &whole };
+    let work = |team: usize, (_, path): &(u64, PathBuf)| {
+        let of_workers = if each.count() == 1 { &whole } else { share.throttle() };
+        let encoder = Encoder::new(request.options.clone()).jobs(each);
+        let encoder = encoder.throttle(of_workers.starting_at(team * each.count()));
+        module(request, base.as_ref(), path, encoder)
+    };
+    tree::each(&modules, &teams, of_teams, work, |number, (_, path), mut result| {
         done += 1;
+        rest.end(number);
+        share.needs(rest.point(workers));
         bar.show(done, modules.len());
         bar.suspend(|| tell_result(request, path, &result, &mut deaf));
         failed += usize::from(result.is_err());
@@ -122,7 +131,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             kept.insert(&modules[number].1, btf);
         }
     });
-    let peak = share.give_back();
+    let peak = share.give_back().peak;
     bar.clear();
     if failed == 0 {
         share.remember(peak);
@@ -139,39 +148,61 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
-/// What the largest files take, which are encoded at the same time as the first.
-struct Largest(Vec<Features>);
+/// The files that are not done yet, and the memory that they can take.
+struct Rest {
+    /// What each is expected to take on one worker, in bytes. The largest come first: one that begins last would have a
+    /// worker of its own in the end, and what is left needs less and less.
+    modules: Arc<[(u64, PathBuf)]>,
+    is_done: Vec<bool>,
+    /// All before this are done.
+    first: usize,
+    /// What the base takes, in bytes.
+    base: u64,
+    /// How many times what is expected is reserved, if nothing is remembered.
+    margin: f64,
+}
 
-impl Largest {
-    /// `modules` are sorted by size.
-    fn of(modules: &[(u64, PathBuf)], count: usize, base_bytes: u64) -> Self {
-        let features = |(i, (size, path)): (usize, &(u64, PathBuf))| {
-            // The base is there once.
-            let base_bytes = if i == 0 { base_bytes } else { 0 };
+impl Rest {
+    /// `sizes` are the files with their sizes in bytes.
+    fn new(sizes: Vec<(u64, PathBuf)>, base_bytes: u64) -> Self {
+        let mut margin = 1.0_f64;
+        let mut point = |size: u64, path: &Path| {
             let is_plain = path.extension().is_some_and(|ending| ending == "ko");
-            match is_plain.then(|| Image::open(path).ok()).flatten() {
-                Some(image) => share::features(&image, base_bytes),
+            let features = match is_plain.then(|| Image::open(path).ok()).flatten() {
+                Some(image) => share::features(&image, 0),
                 // Decompressing is most of the work. Debugging information is packed to a sixth or more.
                 None => Features {
                     info_bytes: 3 * size,
                     copied_bytes: 9 * size,
                     is_relocatable: true,
-                    base_bytes,
+                    base_bytes: 0,
                 },
-            }
+            };
+            margin = margin.max(features.margin());
+            features.point(1)
         };
-        Largest(modules.iter().take(count).enumerate().map(features).collect())
+        let mut modules: Vec<_> = sizes.into_iter().map(|(size, path)| (point(size, &path), path)).collect();
+        modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
+        let is_done = vec![false; modules.len()];
+        Rest { modules: modules.into(), is_done, first: 0, base: base_memory(base_bytes), margin }
     }
 
-    /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
+    /// One is done.
+    fn end(&mut self, number: usize) {
+        if let Some(is_done) = self.is_done.get_mut(number) {
+            *is_done = true;
+        }
+        while self.is_done.get(self.first) == Some(&true) {
+            self.first += 1;
+        }
+    }
+
+    /// What is expected of the anonymous memory at its peak from here on, in bytes, on so many workers: the largest at
+    /// the same time.
     fn point(&self, workers: usize) -> u64 {
-        let each = self.0.iter().take(workers).map(|features| features.point(1));
-        each.fold(0, u64::saturating_add)
-    }
-
-    /// How many times that is reserved, if nothing is remembered.
-    fn margin(&self) -> f64 {
-        self.0.iter().map(Features::margin).fold(1.0, f64::max)
+        let modules = self.modules.iter().zip(&self.is_done).skip(self.first);
+        let left = modules.filter(|(_, is_done)| !**is_done).map(|((bytes, _), _)| *bytes);
+        left.take(workers).fold(self.base, u64::saturating_add)
     }
 }
 
@@ -199,11 +230,21 @@ struct Done {
     kept: Option<Vec<u8>>,
 }
 
-fn module(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -> Result<Done> {
-    encode(request, base, path, jobs).map_err(|e| e.in_file(path))
+fn module<'b>(
+    request: &Request,
+    base: Option<&'b Base<'b>>,
+    path: &Path,
+    encoder: Encoder<'b>,
+) -> Result<Done> {
+    encode(request, base, path, encoder).map_err(|e| e.in_file(path))
 }
 
-fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -> Result<Done> {
+fn encode<'b>(
+    request: &Request,
+    base: Option<&'b Base<'b>>,
+    path: &Path,
+    mut encoder: Encoder<'b>,
+) -> Result<Done> {
     let destination = match &request.outputs {
         Outputs::InPlace => Some(Destination::Input(path.to_owned())),
         Outputs::Directory(directory) => Some(Destination::File(output_in(directory, path))),
@@ -228,7 +269,6 @@ fn encode(request: &Request, base: Option<&Base<'_>>, path: &Path, jobs: Jobs) -
         }
         return Ok(Done { bytes: empty.len(), report: None, kept: None });
     }
-    let mut encoder = Encoder::new(request.options.clone()).jobs(jobs);
     if let Some(base) = base {
         encoder = encoder.base(base);
     }

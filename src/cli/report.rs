@@ -25,6 +25,8 @@
 //! warnings         {REASON: count} of what could not be expressed
 //! memory           peak_rss_bytes, anon_bytes, file_bytes; at the end of the run rss_bytes, pss_bytes and
 //!                  uss_bytes (resident, the same with what is shared divided, own), null where unknown
+//! pressure         how scarce memory was: level (the highest, 0 to 3), narrowed (how often fewer workers went on
+//!                  than before), fewest_workers (the fewest that did)
 //! ```
 
 use std::collections::BTreeMap;
@@ -37,6 +39,7 @@ use serde_json::{Value, json};
 
 use super::encode::Request;
 use super::one_line;
+use super::watch::Pressure;
 
 /// A run that came to its end.
 pub(crate) struct Run<'a> {
@@ -50,11 +53,13 @@ pub(crate) struct Run<'a> {
     pub(crate) cpu: Duration,
     /// Its memory now, if the system tells.
     pub(crate) footprint: Option<Footprint>,
+    /// How scarce memory was.
+    pub(crate) pressure: Pressure,
 }
 
 /// The figures as JSON, ending with a newline.
 pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
-    let Run { request, report, wall, cpu, footprint } = run;
+    let Run { request, report, wall, cpu, footprint, pressure } = run;
     let seconds = Duration::as_secs_f64;
     let phases = report.phases.iter().map(|p| {
         json!({
@@ -112,6 +117,11 @@ pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
             "pss_bytes": footprint.map(|footprint| footprint.pss),
             "uss_bytes": footprint.map(|footprint| footprint.uss),
         },
+        "pressure": {
+            "level": pressure.level,
+            "narrowed": pressure.narrowed,
+            "fewest_workers": pressure.fewest_workers,
+        },
     });
     format!("{value:#}\n").into_bytes()
 }
@@ -129,7 +139,7 @@ const NAMES_SHOWN: usize = 20;
 
 /// The figures as a tree.
 pub(crate) fn tree(run: &Run<'_>) -> String {
-    let Run { request, report, wall, cpu, footprint } = run;
+    let Run { request, report, wall, cpu, footprint, pressure } = run;
     let r = *report;
     let mut root = Node::new(one_line(&request.input.to_string_lossy()), "    wall s     CPU s");
     let mut phases = Node::new("total", times(*wall, *cpu));
@@ -201,6 +211,11 @@ pub(crate) fn tree(run: &Run<'_>) -> String {
     if let Some(Footprint { rss, pss, uss }) = *footprint {
         let figures = format!("{}, PSS {}, USS {}", bytes(rss), bytes(pss), bytes(uss));
         memory.add(Node::new("at the end (RSS)", figures));
+    }
+    if pressure.level > 0 {
+        memory.add(Node::new("was scarce", format!("level {} of 3", pressure.level)));
+        let workers = plural(pressure.fewest_workers as u64, "worker");
+        memory.add_unless_zero(&format!("narrowed, to {workers} at least"), u64::from(pressure.narrowed));
     }
     root.add(memory);
     root.draw()

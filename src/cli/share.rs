@@ -5,23 +5,21 @@
 //! slots that others could use.
 
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use btfgen::admission::Root;
 use btfgen::admission::forecast::{Features, is_remembered};
 use btfgen::admission::gates::Gates;
 use btfgen::admission::history::{History, Run};
-use btfgen::admission::jobserver::{Jobserver, Slots, environment};
-use btfgen::admission::ledger::{Offer, Reservation};
+use btfgen::admission::jobserver::{Jobserver, environment};
+use btfgen::admission::ledger::Offer;
 use btfgen::admission::limits::Cpus;
 use btfgen::admission::margin::Forecast;
 use btfgen::admission::size::show_bytes;
-use btfgen::admission::tree_memory;
-use btfgen::{Error, Image, Jobs, Result};
+use btfgen::{Error, Image, Jobs, Result, Throttle};
 
 use super::admit::Wishes;
+use super::watch::{Taken, Watch};
 
 /// Bytes of debugging information below which another worker costs more than it does.
 const BYTES_PER_WORKER: u64 = 1 << 20;
@@ -30,19 +28,15 @@ const BYTES_PER_WORKER: u64 = 1 << 20;
 /// encode begins with those that are there.
 const TOKEN_WAIT: Duration = Duration::from_millis(10);
 
-/// How often the use of memory is looked at: at first, and later.
-const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
-
-/// How often it is written down.
-const OBSERVE: Duration = Duration::from_millis(250);
-
 /// What an encode was given.
 #[derive(Debug)]
 pub(crate) struct Share {
-    slots: Option<Slots>,
     watch: Option<Watch>,
+    throttle: Throttle,
     /// Where it is remembered, as what, and how much was expected of it.
     history: Option<(History, &'static str, u64)>,
+    /// How many times what is expected is reserved.
+    margin: f64,
     jobs: NonZeroUsize,
 }
 
@@ -143,19 +137,22 @@ impl Share {
         let most = offers.first().map_or(1, |offer| offer.threads);
         let reservation = wishes.acquire(offers, work.label, None, Gates::none())?;
         let threads = reservation.as_ref().map_or(most, |reservation| reservation.offer().threads);
-        let jobs = jobs.min(NonZeroUsize::new(threads as usize).unwrap_or(jobs));
-        let mut share = Share { slots: None, watch: Watch::begin(reservation), history: None, jobs };
+        let mut jobs = jobs.min(NonZeroUsize::new(threads as usize).unwrap_or(jobs));
+        let mut held = None;
         if let Jobserver::Slots(mut slots) = server {
-            let extra = share.jobs.get() - 1;
+            let extra = jobs.get() - 1;
             slots.want(extra);
             slots.wait(extra, TOKEN_WAIT);
             // Those that come later would lie idle.
             slots.want(slots.workers() - 1);
-            share.jobs = NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN);
-            share.slots = Some(slots);
+            jobs = NonZeroUsize::new(slots.workers()).unwrap_or(NonZeroUsize::MIN);
+            held = Some(slots);
         }
-        share.history = history.map(|history| (history, kind.class, (kind.point)(share.jobs.get())));
-        Ok(share)
+        let throttle = Throttle::default();
+        let watch = Watch::begin(reservation, held, jobs.get(), throttle.clone());
+        let Forecast { point, margin, .. } = kind.forecast(jobs.get(), &runs);
+        let history = history.map(|history| (history, kind.class, point));
+        Ok(Share { watch, throttle, history, margin, jobs })
     }
 
     /// The workers that may run.
@@ -163,12 +160,22 @@ impl Share {
         self.jobs
     }
 
-    /// Gives everything back: the work is done. Returns the anonymous memory at its peak, in bytes.
-    pub(crate) fn give_back(&mut self) -> u64 {
-        if let Some(slots) = &mut self.slots {
-            slots.finish();
+    /// What says how many of them may go on.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
+    /// No more than so many bytes are expected to be needed from here on.
+    pub(crate) fn needs(&self, bytes: u64) {
+        if let Some(watch) = &self.watch {
+            // A number that is too large for the type becomes the largest of it.
+            watch.needs((bytes as f64 * self.margin) as u64);
         }
-        self.watch.take().map_or(0, Watch::end)
+    }
+
+    /// Gives everything back: the work is done.
+    pub(crate) fn give_back(&mut self) -> Taken {
+        self.watch.take().map(Watch::end).unwrap_or_default()
     }
 
     /// Remembers what a run took that did all that it should: others of its kind will take as much.
@@ -178,65 +185,6 @@ impl Share {
             let _ = history.add(class, Run::now(0, *point, peak));
         }
     }
-}
-
-/// A thread that looks at what this process uses, and holds its reservation.
-#[derive(Debug)]
-struct Watch {
-    /// Dropped when it shall end.
-    stop: Sender<()>,
-    thread: JoinHandle<u64>,
-}
-
-impl Watch {
-    /// Where there is no room for a thread there is none for workers: nothing is held for a run that cannot be.
-    fn begin(reservation: Option<Reservation>) -> Option<Watch> {
-        let (stop, stopped) = mpsc::channel();
-        let look = move || watch(&stopped, reservation);
-        let thread = std::thread::Builder::new().name("btfgen-watch".into()).spawn(look).ok()?;
-        Some(Watch { stop, thread })
-    }
-
-    fn end(self) -> u64 {
-        drop(self.stop);
-        self.thread.join().unwrap_or(0)
-    }
-}
-
-/// Until told to stop, finds the peak of anonymous memory, and writes down what is in use: so much less is promised.
-fn watch(stopped: &Receiver<()>, mut reservation: Option<Reservation>) -> u64 {
-    let (start, mut written) = (Instant::now(), Instant::now());
-    let mut peak = anonymous();
-    loop {
-        // Short runs have short peaks.
-        let pause = (start.elapsed() / 16).clamp(LOOK.0, LOOK.1);
-        let is_over = stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout);
-        peak = peak.max(anonymous());
-        if is_over {
-            return peak;
-        }
-        if written.elapsed() < OBSERVE {
-            continue;
-        }
-        written = Instant::now();
-        let used = tree_memory(std::process::id());
-        peak = peak.max(used);
-        if let Some(reservation) = &mut reservation {
-            // What does not work only leaves the promise as it is; more than was asked for is said, if there is room.
-            let _ = reservation.observe(used);
-            if used > reservation.reserved() {
-                let _ = reservation.try_extend(used);
-            }
-        }
-    }
-}
-
-/// Anonymous memory of this process now, in bytes: the cheapest figure that the system gives, a few microseconds.
-fn anonymous() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let mut pages = text.split_whitespace().skip(1).map(|pages| pages.parse::<u64>().unwrap_or(0));
-    let (resident, mapped) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
-    resident.saturating_sub(mapped).saturating_mul(rustix::param::page_size() as u64)
 }
 
 /// What a forecast needs to know of an image. What is damaged counts as nothing: the encode will say so.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use btfgen::{Error, Result, Workers};
+use btfgen::{Error, Result, Throttle, Workers};
 
 /// What a module is called by.
 const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
@@ -45,28 +45,31 @@ pub(crate) fn stem(path: &Path) -> Option<String> {
     ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
 }
 
-/// Does `work` for each of `items`, one after the other in each team, and tells each result as soon as there is one: the
+/// Does `work`, given the number of the team, for each of `items`, one after the other in each team, and tells each result as soon as there is one: the
 /// number of the item, the item and what came of it, never two at a time. No team
-/// takes up the work of another.
+/// takes up the work of another. Of the teams, as many begin another one as `throttle` lets workers go on.
 pub(crate) fn each<T: Sync, R>(
     items: &[T],
     teams: &[Workers],
-    work: impl Fn(&T) -> R + Sync,
+    throttle: &Throttle,
+    work: impl Fn(usize, &T) -> R + Sync,
     tell: impl FnMut(usize, &T, R) + Send,
 ) {
     let (next, tell) = (AtomicUsize::new(0), Mutex::new(tell));
-    let run = || {
-        loop {
+    let run = |team: usize| {
+        let is_over = || next.load(Ordering::Relaxed) >= items.len();
+        while let Some(_busy) = throttle.enter(team, is_over) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(number) else { return };
-            let result = work(item);
+            let result = work(team, item);
             let Ok(mut tell) = tell.lock() else { return };
             (*tell)(number, item, result);
         }
     };
     std::thread::scope(|scope| {
-        for team in teams {
-            scope.spawn(|| team.run(run));
+        for (number, team) in teams.iter().enumerate() {
+            let run = &run;
+            scope.spawn(move || team.run(|| run(number)));
         }
     });
 }

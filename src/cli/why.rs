@@ -77,7 +77,9 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let image = Image::open(&request.input)?;
     let base_bytes = btf.as_ref().map_or(0, |btf| btf.data().len() as u64);
     let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
-    let mut encoder = Encoder::new(request.options.clone()).jobs(Jobs::Exactly(share.jobs()));
+    let mut encoder = Encoder::new(request.options.clone())
+        .jobs(Jobs::Exactly(share.jobs()))
+        .throttle(share.throttle().clone());
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }

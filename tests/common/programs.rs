@@ -85,3 +85,33 @@ pub fn random_units(random: &mut Random, names: usize) -> Vec<String> {
     }
     units
 }
+
+/// An object file of many like units, of which the real program needs this long for one on one worker and about
+/// `seconds` for all.
+#[track_caller]
+pub fn long(gcc: &Path, out: &Path, seconds: f64) {
+    let mut source = String::new();
+    for i in 0..4000 {
+        let _ = writeln!(source, "typedef struct {{ int a; long b[{i}]; struct s{i} *c; }} t{i};");
+    }
+    let (unit, piece) = (out.with_extension("c"), out.with_extension("unit.o"));
+    std::fs::write(&unit, source).unwrap();
+    let mut compile = Command::new(gcc);
+    compile.args(["-g", "-fno-eliminate-unused-debug-types", "-c", "-o"]).arg(&piece).arg(&unit);
+    assert!(compile.status().unwrap().success());
+    let mut copies = 32;
+    loop {
+        let mut link = Command::new(gcc);
+        link.args(["-r", "-nostdlib", "-o"]).arg(out).args(vec![&piece; copies]);
+        assert!(link.status().unwrap().success());
+        let mut encode = Command::new(env!("CARGO_BIN_EXE_btfgen"));
+        encode.arg(out).args(["-j1", "--admission=off", "-o", "/dev/null"]).env("BTFGEN_HISTORY", "off");
+        let start = std::time::Instant::now();
+        assert!(encode.status().unwrap().success());
+        let took = start.elapsed().as_secs_f64();
+        if took >= seconds {
+            return;
+        }
+        copies = (copies as f64 * (1.3 * seconds / took).clamp(1.5, 16.0)) as usize;
+    }
+}
