@@ -86,8 +86,7 @@ pub fn random_units(random: &mut Random, names: usize) -> Vec<String> {
     units
 }
 
-/// An object file of many like units, of which the real program needs this long for one on one worker and about
-/// `seconds` for all.
+/// A program of many like units, for which the real program takes more than `seconds` on one worker.
 #[track_caller]
 pub fn long(gcc: &Path, out: &Path, seconds: f64) {
     let mut source = String::new();
@@ -102,7 +101,9 @@ pub fn long(gcc: &Path, out: &Path, seconds: f64) {
     let mut copies = 32;
     loop {
         let mut link = Command::new(gcc);
-        link.args(["-r", "-nostdlib", "-o"]).arg(out).args(vec![&piece; copies]);
+        link.args(["-static", "-nostdlib", "-Wl,-e,0", "-Wl,--build-id=none", "-o"])
+            .arg(out)
+            .args(vec![&piece; copies]);
         assert!(link.status().unwrap().success());
         let mut encode = Command::new(env!("CARGO_BIN_EXE_btfgen"));
         encode.arg(out).args(["-j1", "--admission=off", "-o", "/dev/null"]).env("BTFGEN_HISTORY", "off");
