@@ -3,7 +3,10 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +21,7 @@ use btfgen::{Encoder, Image, Jobs, Options, Throttle};
 use common::Random;
 use common::place::{Place, code, quiet, until};
 use common::programs::{gcc, link, long, random_units};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -311,6 +315,76 @@ fn modules_come_out_the_same() {
         }
         fs::remove_dir_all(&narrowed).unwrap();
     }
+}
+
+/// Slots of make that a narrowed run has no use for are make's again while it goes on.
+#[test]
+fn slots_go_back_to_make() {
+    let system = System::new();
+    let place = system.place();
+    let Some((input, alone)) = long_run(&place, 3.0) else { return };
+    let [output, pipe] = ["out", "jobs"].map(|name| place.path(name));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let mut server =
+        fs::OpenOptions::new().read(true).write(true).custom_flags(nonblock).open(&pipe).unwrap();
+    server.write_all(b"abc").unwrap();
+    let slots = |mut server: &fs::File| {
+        let mut bytes = [0; 8];
+        let count = server.read(&mut bytes).unwrap_or(0);
+        bytes[..count].to_vec()
+    };
+    let mut encode = place.command(&["-j4", "-o", output.to_str().unwrap()]);
+    encode.arg(&input).env("MAKEFLAGS", format!(" -j4 --jobserver-auth=fifo:{}", pipe.display()));
+    let mut child = encode.spawn().unwrap();
+    let is_empty = || {
+        let mut ends = [PollFd::new(&server, PollFlags::IN)];
+        rustix::event::poll(&mut ends, Some(&Timespec::default())).unwrap() == 0
+    };
+    until("it has all slots", is_empty);
+    system.used(990);
+    let back = RefCell::new(Vec::new());
+    until("they are back", || {
+        back.borrow_mut().extend(slots(&server));
+        back.borrow().len() == 3
+    });
+    assert!(child.try_wait().unwrap().is_none(), "the run was over before it gave anything back");
+    server.write_all(&back.take()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(fs::read(output).unwrap() == alone);
+    let mut whole = slots(&server);
+    whole.sort_unstable();
+    assert_eq!(whole, b"abc");
+}
+
+/// When only small files are left of many, the others get what the large ones needed; never less is reserved than is
+/// in use.
+#[test]
+fn modules_give_back_early() {
+    let (place, output) = (Place::new(), "out");
+    let Some((large, _)) = long_run(&place, 0.6) else { return };
+    let modules = place.path("mods");
+    fs::create_dir(&modules).unwrap();
+    fs::rename(large, modules.join("large.ko")).unwrap();
+    let units: Vec<String> = (0..40).map(|i| format!("struct s{i} {{ int a[{i}]; }} v{i};")).collect();
+    link(&gcc().unwrap(), &units, &modules.join("m.elf"));
+    // Many enough that they are looked at.
+    for i in 0..1500 {
+        fs::hard_link(modules.join("m.elf"), modules.join(format!("m{i}.ko"))).unwrap();
+    }
+    let mut command = place.command(&["modules", "-j2", "-o"]);
+    command.arg(place.path(output)).arg(&modules).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let (mut most, mut least) = (0, u64::MAX);
+    while child.try_wait().unwrap().is_none() {
+        for entry in place.entries() {
+            assert!(entry.is_running && entry.observed <= entry.reserved, "{entry:?}");
+            (most, least) = (most.max(entry.reserved), least.min(entry.reserved));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(least < most / 4 * 3 && least > MIB, "{most} at first, {least} at last");
 }
 
 /// A real control group, removed in the end.
