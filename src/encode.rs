@@ -131,7 +131,14 @@ impl<'p> Encoder<'p> {
         let data_sections = variable_sections(image, self.options.features);
         let wanted = data_sections.iter().filter(|s| s.wanted);
         let wanted: Vec<_> = wanted.map(|s| s.address..s.address.saturating_add(s.size)).collect();
-        let context = Context { program, options: &self.options, machine, variables: &wanted, watch };
+        let context = Context {
+            program,
+            options: &self.options,
+            machine,
+            variables: &wanted,
+            watch,
+            names_by_content: image.is_relocatable(),
+        };
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {

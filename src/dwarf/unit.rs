@@ -247,9 +247,8 @@ impl<'a> Unit<'a> {
         self.language = if language == 0 { language::code(name, edition) } else { language };
         self.root_tag = tag;
         let producer = producer.and_then(|p| self.name_of(p));
-        let mut short = [0; 8];
-        let producer = producer.and_then(|p| p.bytes(self.program.files(), &mut short)).unwrap_or_default();
-        self.is_clang = producer.windows(5).any(|w| w == b"clang");
+        let producer = producer.and_then(|p| p.find(self.program.files()));
+        self.is_clang = producer.is_some_and(|p| p.windows(5).any(|w| w == b"clang"));
         Ok(())
     }
 
