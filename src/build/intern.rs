@@ -1,8 +1,8 @@
 //! From the graph of a unit to entries of a table: look up by quick key, intern what is new.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, hash_map};
-use std::hash::BuildHasherDefault;
+
+use hashbrown::HashTable;
 
 use super::graph::{Graph, Link, Node, NodeId, Shape};
 use super::key::{Keys, class_of, is_signed, node_key, targets};
@@ -12,13 +12,26 @@ use super::{Context, place};
 use crate::btf::{Kind, Member, is_identifier};
 use crate::dwarf::{Name, NameId, Program};
 use crate::table::{
-    Anchor, AnchorClass, AnchorId, Entry, EntryId, First, Key, KeyIdentity, Mentions, Part, Ref, StrId,
-    Tables, Variant, hash_bytes,
+    Anchor, AnchorClass, AnchorId, Entry, EntryId, First, Key, Mentions, Part, Ref, StrId, Tables, Variant,
+    hash_bytes,
 };
 use crate::{Error, Result};
 
-/// A map by the word of a name. The words are offsets: spread them, or a table of them is all collisions.
-type NameMap = HashMap<u64, StrId, BuildHasherDefault<KeyIdentity>>;
+/// The strings of names.
+#[derive(Debug, Default)]
+struct KnownNames(HashTable<(NameId, StrId)>);
+
+impl KnownNames {
+    #[inline(always)]
+    fn get(&self, name: NameId) -> Option<StrId> {
+        self.0.find(spread(name), |known| known.0 == name).map(|known| known.1)
+    }
+
+    /// Adds one that is not there.
+    fn add(&mut self, name: NameId, id: StrId) {
+        self.0.insert_unique(spread(name), (name, id), |known| spread(known.0));
+    }
+}
 
 /// The tables of one worker, and what it needs to find its way into them.
 #[derive(Debug)]
@@ -32,8 +45,8 @@ pub(super) struct Interner<'a> {
     newest: u32,
     /// [`Context::names_by_content`]
     names_by_content: bool,
-    identifiers: NameMap,
-    texts: NameMap,
+    identifiers: KnownNames,
+    texts: KnownNames,
     /// By node of the current unit: its entry.
     entries: Vec<EntryId>,
     /// By node of the current unit: the usual anchor of its name, once something referred to it.
@@ -90,8 +103,8 @@ impl<'a> Interner<'a> {
             seen: SeenTypes::with_capacity(types),
             newest: 0,
             names_by_content,
-            identifiers: NameMap::with_capacity_and_hasher(names, Default::default()),
-            texts: NameMap::default(),
+            identifiers: KnownNames(HashTable::with_capacity(names)),
+            texts: KnownNames::default(),
             entries: Vec::new(),
             anchors: Vec::new(),
             names: Vec::new(),
@@ -138,8 +151,8 @@ impl<'a> Interner<'a> {
 
     /// Forgets what does not help with the next unit.
     pub(super) fn end_unit(&mut self) {
-        if self.names_by_content && self.identifiers.len() > MUCH {
-            self.identifiers.clear();
+        if self.names_by_content && self.identifiers.0.len() > MUCH {
+            self.identifiers.0.clear();
         }
     }
 
@@ -320,23 +333,31 @@ impl<'a> Interner<'a> {
         if name.is_none() {
             return Ok(StrId::EMPTY);
         }
-        let Interner { program, kabi_prefix, tables, texts, identifiers, .. } = self;
-        let known = if used == NameUse::Text { texts } else { identifiers };
-        match known.entry(spread(name)) {
-            hash_map::Entry::Occupied(known) => Ok(*known.get()),
-            hash_map::Entry::Vacant(place) => {
-                let name = hidden(name.find(program.files()).ok_or_else(lost)?, kabi_prefix);
-                let strings = &mut tables.strings;
-                let id = if is_fine(&name, used) {
-                    // Most are there already, and nothing has to be made of them.
-                    let hash = hash_bytes(&name);
-                    strings.find(&name, hash).unwrap_or_else(|| strings.add(name.into(), hash))
-                } else {
-                    warnings.count(Warning::NameReplaced);
-                    strings.intern(identifier_for(&name).into())
-                };
-                Ok(*place.insert(id))
-            }
+        if let Some(known) = self.known(used).get(name) {
+            return Ok(known);
+        }
+        let bytes = hidden(name.find(self.program.files()).ok_or_else(lost)?, self.kabi_prefix);
+        let strings = &mut self.tables.strings;
+        let id = if is_fine(&bytes, used) {
+            // Most are there already, and nothing has to be made of them.
+            let hash = hash_bytes(&bytes);
+            strings.find(&bytes, hash).unwrap_or_else(|| strings.add(bytes.into(), hash))
+        } else {
+            warnings.count(Warning::NameReplaced);
+            strings.intern(identifier_for(&bytes).into())
+        };
+        match used {
+            NameUse::Text => self.texts.add(name, id),
+            NameUse::Identifier => self.identifiers.add(name, id),
+        }
+        Ok(id)
+    }
+
+    #[inline(always)]
+    fn known(&self, used: NameUse) -> &KnownNames {
+        match used {
+            NameUse::Text => &self.texts,
+            NameUse::Identifier => &self.identifiers,
         }
     }
 
@@ -353,8 +374,7 @@ impl<'a> Interner<'a> {
 
     /// The string of an interned name.
     pub(super) fn string(&self, name: NameId, used: NameUse) -> StrId {
-        let known = if used == NameUse::Text { &self.texts } else { &self.identifiers };
-        if name.is_none() { StrId::EMPTY } else { known.get(&spread(name)).copied().unwrap_or_default() }
+        if name.is_none() { StrId::EMPTY } else { self.known(used).get(name).unwrap_or_default() }
     }
 
     /// Writes a node, whose names were interned last, as an entry with the content key `key`. `variant` tells
