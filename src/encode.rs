@@ -124,7 +124,13 @@ impl<'p> Encoder<'p> {
         let parts =
             report.phase("parts", false, |_| Parts::open(files.debug(), &own, &self.options.search))?;
         let contents = files.contents(&own, &parts)?;
-        let program = &report.phase("units", false, |_| contents.program())?;
+        let program = &report.phase("units", false, |_| {
+            let mut program = contents.program()?;
+            if self.options.is_choosy() {
+                program.leave_out(|language| self.options.leaves_out(language))?;
+            }
+            Ok::<_, Error>(program)
+        })?;
         report.debug_info_bytes = program.files().iter().map(|file| file.info.len() as u64).sum();
         report.units = program.units().len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());

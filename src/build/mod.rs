@@ -172,7 +172,8 @@ impl<'a> Builder<'a> {
             self.compiled = Some(header);
         }
         let unit = Unit::new(program, header, &self.layouts)?;
-        let is_left_out = self.context.options.leaves_out(unit.language);
+        // Of shared ones, the program knows which belong to it.
+        let is_left_out = !unit.is_shared() && self.context.options.leaves_out(unit.language);
         if is_left_out && self.context.watch.is_none() {
             return Ok(None);
         }

@@ -252,6 +252,11 @@ impl<'a> Unit<'a> {
         Ok(())
     }
 
+    /// True for a part of others that is in no language of its own: as those are that it is shared by.
+    pub fn is_shared(&self) -> bool {
+        self.root_tag == dw::DW_TAG_partial_unit && self.language == 0
+    }
+
     /// The name that a string value is, if its table index is valid.
     pub fn name_of(&self, value: Value) -> Option<NameId> {
         match value {
