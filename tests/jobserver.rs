@@ -304,6 +304,13 @@ fn what_is_no_jobserver_gives_one_slot() {
         assert_eq!((slots.wait(3, SHORT), slots.workers()), (0, 1), "{text}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"++++");
+    // A dry run takes none that are there.
+    let mut server = Server::new(3);
+    let dry = format!("n{}", server.makeflags());
+    let mut slots = slots(move |name| (name == "MAKEFLAGS").then(|| dry.clone().into()));
+    slots.want(3);
+    assert_eq!((slots.wait(3, SHORT), slots.workers()), (0, 1));
+    server.assert_whole();
     for text in ["", " -j", "k", " -- X=--jobserver-auth=3,4"] {
         let found = Jobserver::find(|name| (name == "MAKEFLAGS").then(|| text.into())).unwrap();
         assert!(matches!(found, Jobserver::None), "{text}");
@@ -374,11 +381,8 @@ fn two_pipes_are_no_jobserver() {
     assert_eq!(slots.wait(1, SHORT), 0);
 }
 
-/// A process that waits for a token sleeps.
-#[test]
-fn waiting_for_tokens_costs_nothing() {
-    let mut server = Server::new(0);
-    let mut slots = server.slots();
+/// How often a process wakes in a second that waits for a token.
+fn wakes(slots: &mut Slots, jobs: &Path) -> f64 {
     slots.want(1);
     assert_eq!(slots.wait(1, SHORT), 0);
     // The only child of this thread's process that is called like it and waits for a token is the warden.
@@ -391,7 +395,7 @@ fn waiting_for_tokens_costs_nothing() {
                 |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).map(|v| v.trim().to_owned());
             if field("PPid:") == Some(own.clone()) && field("Threads:").as_deref() == Some("1") {
                 let open = fs::read_dir(entry.path().join("fd")).into_iter().flatten().flatten();
-                if open.flat_map(|fd| fs::read_link(fd.path())).any(|target| target == server.path()) {
+                if open.flat_map(|fd| fs::read_link(fd.path())).any(|target| target == jobs) {
                     sum += field("voluntary_ctxt_switches:").and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
                 }
             }
@@ -401,8 +405,22 @@ fn waiting_for_tokens_costs_nothing() {
     let (before, start) = (switches(), Instant::now());
     assert!(before > 0, "the warden was not found");
     std::thread::sleep(Duration::from_secs(1));
-    let wakes = (switches() - before) as f64 / start.elapsed().as_secs_f64();
-    assert!(wakes <= 5.0, "{wakes} wakes in a second");
+    (switches() - before) as f64 / start.elapsed().as_secs_f64()
+}
+
+/// A process that waits for a token sleeps, also where reading blocks for everybody else.
+#[test]
+fn waiting_for_tokens_costs_nothing() {
+    let (read, mut write, flags) = pipe_server();
+    let pipe = fs::read_link(format!("/proc/self/fd/{}", read.as_raw_fd())).unwrap();
+    let mut waiting = slots(|name| (name == "MAKEFLAGS").then(|| flags.clone().into()));
+    let wakes_of_pipe = wakes(&mut waiting, &pipe);
+    write.write_all(b"t").unwrap();
+    assert_eq!(waiting.wait(1, LONG), 1);
+    let mut server = Server::new(0);
+    let mut slots = server.slots();
+    let wakes = wakes(&mut slots, &server.path());
+    assert!(wakes <= 5.0 && wakes_of_pipe <= 5.0, "{wakes} and {wakes_of_pipe} wakes in a second");
     server.pipe.write_all(b"t").unwrap();
     assert_eq!(slots.wait(1, LONG), 1);
     server.tokens = vec![b't'];
@@ -422,6 +440,31 @@ fn a_server_that_goes_leaves_the_own_slot() {
     fs::remove_file(server.path()).unwrap();
     slots.want(2);
     assert_eq!(slots.wait(2, SHORT), 1);
+}
+
+/// A server may be a device: one that knows who holds what. A terminal is one that anybody can make.
+#[test]
+fn a_device_can_be_a_jobserver() {
+    let Some(python) = common::tool_or_skip("python3") else { return };
+    let serve = "import os, pty, sys, tty\n\
+                 server, device = pty.openpty()\n\
+                 tty.setraw(device)\n\
+                 os.write(server, b'abc')\n\
+                 print(os.ttyname(device), flush=True)\n\
+                 sys.stdin.readline()\n\
+                 print(''.join(sorted(os.read(server, 99).decode())))";
+    let mut command = Command::new(python);
+    let command = command.args(["-c", serve]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let own = format!("fifo:{}", lines.next().unwrap());
+    let mut slots = slots(|name| (name == "BTFGEN_JOBSERVER").then(|| own.clone().into()));
+    slots.want(3);
+    assert_eq!((slots.wait(3, LONG), slots.workers()), (3, 4));
+    slots.finish();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert_eq!(lines.next().unwrap(), "abc");
+    assert!(child.wait().unwrap().success());
 }
 
 /// Eight clients that each want eight slots, below a server with seven tokens and eight jobs of its own kind.

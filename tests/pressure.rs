@@ -149,10 +149,18 @@ fn signs_of_groups_and_of_the_system() {
     assert_eq!(system.look(), Signs { some_us: 7, full_us: 6, ..quiet });
     system.set("sys/fs/cgroup/a/memory.pressure", "rubbish");
     assert_eq!(system.look(), Signs { some_us: 5, full_us: 3, ..quiet });
+    // What is no file, or may not be read.
+    fs::remove_file(system.0.path().join("sys/fs/cgroup/a/memory.pressure")).unwrap();
+    fs::create_dir(system.0.path().join("sys/fs/cgroup/a/memory.pressure")).unwrap();
+    assert_eq!(system.look(), Signs { some_us: 5, full_us: 3, ..quiet });
     // A sensor stays with what it found.
     let sensor = Sensor::new(Root::at(system.0.path()));
     system.set("proc/pressure/memory", "");
     assert_eq!(sensor.look(), quiet);
+    // Limits change while a run goes on.
+    system.set("sys/fs/cgroup/a/memory.high", 400 * MIB);
+    assert_eq!(sensor.look(), Signs { headroom: Some(300 * MIB), limit: Some(400 * MIB), ..quiet });
+    system.set("sys/fs/cgroup/a/memory.high", "max");
 
     // Events of the group alone, not of those below it; and of the groups above.
     system.set("sys/fs/cgroup/a/memory.events", "low 0\nhigh 40\nmax 9\noom 0\n");
@@ -438,6 +446,9 @@ fn a_real_group_gets_full() {
     let mut stranger = place.program("sh");
     stranger.args(["-c", "head -c 460M /dev/zero > \"$0\"/taken"]).arg(taken.path());
     assert!(group.command(&stranger).status().unwrap().success());
+    let status = group.command(&place.command(&["admit", "status", "--json"])).output().unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["memory"]["limit"]["bytes"], 512 * MIB, "{status:#}");
     let mut encode = place.command(&["-j4", "--admission=off", "--stats"]);
     encode.arg(&figures).arg("-o").arg(&output).arg(&input);
     assert_eq!(code(&group.command(&encode).output().unwrap()), quiet(0));

@@ -186,7 +186,8 @@ mod tests {
         let parts =
             ["--jobserver-auth=", "3,4", "-2", ",", " ", " ", "\\", "--", "n", "k", "=", "fifo:/a", "é"];
         let mut state = 1_u64;
-        for _ in 0..200_000 {
+        let inputs = std::env::var("BTFGEN_PARSER_INPUTS").ok().and_then(|count| count.parse().ok());
+        for _ in 0..inputs.unwrap_or(200_000_u64) {
             let mut text = String::new();
             for _ in 0..8 {
                 state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
