@@ -6,45 +6,31 @@ Usage: fit.py RUNS.tsv...
 
 A file of which parts are relocated or decompressed holds them a second time. What is expected, in bytes:
 
-    floor + copied + BASE * base + low * min(info, KNEE) + high * max(info - KNEE, 0)
-          + (workers - 1) * (worker * min(info, KNEE) + step)
+    floor + copied + BASE * base + first * A + next * B + rest * C
+          + (workers - 1) * (worker_first * A + worker_next * B + step)
 
-with weights of their own for modules and for files that are linked. One of a hundred runs exceeds the margin. Files that
-are left out, all their runs together, tell what weights and margin are worth elsewhere.
+where A, B, C are the bytes of .debug_info up to the first of two knees, up to the second, and the others,
+with weights of their own for modules and for files that are linked. Those are best with which least is reserved in all
+if the margin is such that one of a hundred runs exceeds it. Kernels that are left out, all their runs together, tell
+what weights and margin are worth elsewhere.
 """
 import csv
+import os
 import random
 import sys
 
-KNEE = {True: 3 << 20, False: 100 << 20}
-START = {True: [2e6, 2.5, 2.0, 0.8, 0.5e6], False: [8e6, 0.5, 0.14, 0.06, 0.5e6]}
+KNEES = {True: (640 << 10, 3 << 20), False: (0, 100 << 20)}
+START = {True: [2.8e6, 4.85, 2.6, 0.015, 3.8, 2.5, 3.3e4], False: [14e6, 0, 0.38, 0.18, 0, 0.03, 3e5]}
 BASE = 3.1
-FOLDS = 10
 
 
 def forecast(weights, run):
-    floor, low, high, worker, step = weights
-    info, knee, more = run["info"], KNEE[run["is_module"]], run["workers"] - 1
-    below = min(info, knee)
-    return (floor + run["copied"] + BASE * run["base"] + low * below + high * max(info - knee, 0)
-            + more * (worker * below + step))
-
-
-def cost(weights, runs):
-    off = [(run["anon"], abs(forecast(weights, run) - run["anon"])) for run in runs]
-    return sum(error for _, error in off) / sum(used for used, _ in off) + sum(e / u for u, e in off) / len(off)
-
-
-def fit(runs, tries=4000):
-    dice = random.Random(1)
-    weights = START[runs[0]["is_module"]]
-    best = cost(weights, runs)
-    for _ in range(tries):
-        other = [max(0, w * (1 + dice.gauss(0, 0.05))) for w in weights]
-        price = cost(other, runs)
-        if price < best:
-            best, weights = price, other
-    return weights
+    floor, first, next_, rest, worker_first, worker_next, step = weights
+    info, (knee, next_knee), more = run["info"], KNEES[run["is_module"]], run["workers"] - 1
+    a, c = min(info, knee), max(info - next_knee, 0)
+    b = info - a - c
+    return (floor + run["copied"] + BASE * run["base"] + first * a + next_ * b + rest * c
+            + more * (worker_first * a + worker_next * b + step))
 
 
 def quantile(ratios):
@@ -53,13 +39,25 @@ def quantile(ratios):
     return ratios[min(len(ratios), -(-(len(ratios) + 1) * 99 // 100)) - 1]
 
 
-def spare(used, points):
-    """What is added to each forecast, and the factor of it, that reserve least in all for such a margin: small runs
-    differ by bytes, large ones in proportion."""
-    def tried(more):
-        margin = quantile([bytes_ / (point + more) for bytes_, point in zip(used, points)])
-        return margin * sum(point + more for point in points), more, margin
-    return min(tried(step << 17) for step in range(33))[1:]
+def margin(weights, runs):
+    """What one of a hundred exceeds, times what is expected."""
+    return quantile([run["anon"] / forecast(weights, run) for run in runs])
+
+
+def cost(weights, runs):
+    return margin(weights, runs) * sum(forecast(weights, run) for run in runs)
+
+
+def fit(runs, weights, tries):
+    dice = random.Random(1)
+    best = cost(weights, runs)
+    for turn in range(tries):
+        spread = 0.1 if turn < tries / 2 else 0.02
+        other = [w * max(0, 1 + dice.gauss(0, spread)) for w in weights]
+        price = cost(other, runs)
+        if price < best:
+            best, weights = price, other
+    return weights
 
 
 def show(title, runs, reserved):
@@ -79,22 +77,26 @@ for is_module in (False, True):
     some = [run for run in runs if run["is_module"] == is_module]
     if not some:
         continue
-    weights = fit(some)
-    names = ("floor", "low", "high", "worker", "step")
+    weights = fit(some, START[is_module], 8000)
+    names = ("floor", "first", "next", "rest", "worker_first", "worker_next", "step")
     title = "modules:" if is_module else "linked:"
     print(title, ", ".join(f"{n} {w:.4g}" for n, w in zip(names, weights)))
-    used = [run["anon"] for run in some]
-    points = [forecast(weights, run) for run in some]
-    more, margin = spare(used, points)
-    print(f"  {more >> 10} KiB more and a margin of {margin:.3f}")
-    show("fitted", some, [margin * (point + more) for point in points])
-    files = sorted({run["file"] for run in some})
-    tested, points = [], []
-    for fold in range(FOLDS):
-        out = set(files[fold::FOLDS])
-        own = fit([run for run in some if run["file"] not in out], 1500)
+    factor = margin(weights, some)
+    print(f"  a margin of {factor:.3f}")
+    show("fitted", some, [factor * forecast(weights, run) for run in some])
+
+    def kernel(run):
+        # Of the files that are linked each is one. What was encoded with a base and without belongs to one kernel.
+        where = os.path.dirname(run["file"])
+        return where.replace("base", "modules") if is_module else run["file"]
+    tested, reserved = [], []
+    for out in sorted({kernel(run) for run in some}):
+        others = [run for run in some if kernel(run) != out]
+        own = fit(others, weights, 1000)
+        factor = margin(own, others)
         for run in some:
-            if run["file"] in out:
+            if kernel(run) == out:
                 tested.append(run)
-                points.append(forecast(own, run))
-    show("left out, the same margin", tested, [margin * (point + more) for point in points])
+                reserved.append(factor * forecast(own, run))
+    for more in (1, 1.02, 1.05):
+        show(f"left out, {more} times the margin", tested, [more * bytes_ for bytes_ in reserved])

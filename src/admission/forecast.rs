@@ -19,15 +19,17 @@ pub struct Features {
     pub base_bytes: u64,
 }
 
-/// Weights: bytes, and bytes for a byte.
+/// Weights: bytes, and bytes for a byte. A byte of input counts less the more there are before it, as most of what
+/// units say, others have said.
 struct Weights {
     floor: f64,
-    /// Up to so many bytes of input a byte counts for `low`, beyond that for `high`.
-    knee: u64,
-    low: f64,
-    high: f64,
-    /// For each worker but the first: for each byte below the knee, and besides.
-    worker: f64,
+    /// So many bytes of input are the first, and so many the first and the next.
+    knees: (u64, u64),
+    first: f64,
+    next: f64,
+    rest: f64,
+    /// For each worker but the first: for each of the first and next bytes, and besides.
+    worker: (f64, f64),
     step: f64,
     /// How many times what is expected covers all but one of a hundred runs.
     margin: f64,
@@ -36,28 +38,30 @@ struct Weights {
 }
 
 const LINKED: Weights = Weights {
-    floor: 13_756e3,
-    knee: 100 << 20,
-    low: 0.3565,
-    high: 0.226,
-    worker: 0.03159,
-    step: 390e3,
+    floor: 14_090e3,
+    knees: (0, 100 << 20),
+    first: 0.0,
+    next: 0.3788,
+    rest: 0.1826,
+    worker: (0.0, 0.0309),
+    step: 318e3,
     margin: 1.086,
-    class: "encode-linked-1",
+    class: "encode-linked-2",
 };
 const MODULE: Weights = Weights {
-    floor: 5_904e3,
-    knee: 3 << 20,
-    low: 2.653,
-    high: 0.02975,
-    worker: 2.541,
-    step: 40_900.0,
-    margin: 1.029,
-    class: "encode-module-1",
+    floor: 3_007e3,
+    knees: (640 << 10, 3 << 20),
+    first: 4.488,
+    next: 2.515,
+    rest: 0.004,
+    worker: (3.833, 2.602),
+    step: 27_640.0,
+    margin: 1.013,
+    class: "encode-module-2",
 };
 
 /// The class of runs that encode many modules.
-pub const BATCH: &str = "encode-modules-1";
+pub const BATCH: &str = "encode-modules-2";
 
 /// For each byte of the base.
 const BASE: f64 = 3.1;
@@ -69,12 +73,16 @@ impl Features {
     /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
     pub fn point(&self, workers: usize) -> u64 {
         let weights = self.weights();
-        let low = self.info_bytes.min(weights.knee) as f64;
-        let high = self.info_bytes.saturating_sub(weights.knee) as f64;
+        let (knee, next_knee) = weights.knees;
+        let up_to = |knee: u64| self.info_bytes.min(knee);
+        let first = up_to(knee) as f64;
+        let next = (up_to(next_knee) - up_to(knee)) as f64;
+        let rest = (self.info_bytes - up_to(next_knee)) as f64;
         let more = workers.saturating_sub(1) as f64;
-        let own = weights.floor + weights.low * low + weights.high * high;
+        let own = weights.floor + weights.first * first + weights.next * next + weights.rest * rest;
+        let (of_first, of_next) = weights.worker;
         let bytes = own
-            + more * (weights.worker * low + weights.step)
+            + more * (of_first * first + of_next * next + weights.step)
             + self.copied_bytes as f64
             + base_memory(self.base_bytes) as f64;
         // A number that is too large for the type becomes the largest of it.
