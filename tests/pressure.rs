@@ -435,7 +435,7 @@ impl Drop for Group {
 
 #[test]
 fn a_real_group_gets_full() {
-    let Some(group) = Group::new(512 * MIB) else {
+    let Some(group) = Group::new(1024 * MIB) else {
         return common::skipped("no control group can be made here");
     };
     let place = Place::new();
@@ -444,11 +444,11 @@ fn a_real_group_gets_full() {
     // A stranger takes most of it: files that are nowhere but in memory.
     let Ok(taken) = TempDir::new_in("/dev/shm") else { return common::skipped("there is no /dev/shm") };
     let mut stranger = place.program("sh");
-    stranger.args(["-c", "head -c 460M /dev/zero > \"$0\"/taken"]).arg(taken.path());
+    stranger.args(["-c", "head -c 920M /dev/zero > \"$0\"/taken"]).arg(taken.path());
     assert!(group.command(&stranger).status().unwrap().success());
     let status = group.command(&place.command(&["admit", "status", "--json"])).output().unwrap();
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
-    assert_eq!(status["memory"]["limit"]["bytes"], 512 * MIB, "{status:#}");
+    assert_eq!(status["memory"]["limit"]["bytes"], 1024 * MIB, "{status:#}");
     let mut encode = place.command(&["-j4", "--admission=off", "--stats"]);
     encode.arg(&figures).arg("-o").arg(&output).arg(&input);
     assert_eq!(code(&group.command(&encode).output().unwrap()), quiet(0));
