@@ -177,6 +177,8 @@ impl<'p> Encoder<'p> {
 
         // Exactness: from here on equal keys mean equal types, also where a name means several things.
         let variants = report.phase("exact", true, |report| {
+            // Who walks a unit again knows what is in the tables, and finds nothing by its content.
+            let context = Context { names_by_content: false, ..context };
             let mut exact = Exact::new(&tables);
             loop {
                 let units = exact.advance(&tables);

@@ -194,7 +194,7 @@ impl<'a> Builder<'a> {
     /// Ends the worker's life.
     pub fn finish(self) -> Built<'a> {
         let Builder { layouts, graph, annotations, keys, interner, warnings, skipped_units, .. } = self;
-        if self.context.names_by_content {
+        if self.context.names_by_content && graph.is_small() {
             SPARE.set(Some(Box::new(Scratch { layouts, graph, annotations, keys })));
         }
         Built { tables: interner.finish(), warnings, skipped_units }
