@@ -147,7 +147,7 @@ impl Ledger {
     /// The ledger cannot be used; or the time is over and the caller insists, then the kind of the error is
     /// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
     pub fn acquire(&self, request: &Request) -> Result<Reservation> {
-        self.acquire_unless(request, &|| false)
+        self.acquire_until(request, Instant::now() + request.max_wait, None)
     }
 
     /// As [`Ledger::acquire`], but ends soon if that says so. It is called now and then, and shall not take long.
@@ -155,14 +155,14 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::acquire`]; given up is busy.
     pub fn acquire_unless(&self, request: &Request, is_given_up: &dyn Fn() -> bool) -> Result<Reservation> {
-        self.acquire_until(request, Instant::now() + request.max_wait, is_given_up)
+        self.acquire_until(request, Instant::now() + request.max_wait, Some(is_given_up))
     }
 
     fn acquire_until(
         &self,
         request: &Request,
         deadline: Instant,
-        is_given_up: &dyn Fn() -> bool,
+        is_given_up: Option<&dyn Fn() -> bool>,
     ) -> Result<Reservation> {
         let mut book = Book::open(&self.directory)?;
         let life = book.reopen()?;
@@ -182,7 +182,7 @@ impl Ledger {
         let mut watch = None;
         let mut pause = Pause::default();
         loop {
-            let has_given_up = is_given_up();
+            let has_given_up = is_given_up.is_some_and(|is_given_up| is_given_up());
             let page = book.enter()?;
             if !page.is_of(&life) || turn.as_ref().is_some_and(|turn| !page.is_of(turn.file())) {
                 drop(page);
