@@ -575,8 +575,16 @@ impl Reservation {
         let page = self.book.enter()?;
         let records = page.records()?;
         // In a file that is not the one where this began the place may be somebody else's.
-        let ours = records.get(self.place).filter(|record| record.ticket == self.record.ticket);
-        let Some(mut record) = ours.copied() else { return Ok(false) };
+        let mut record = match records.get(self.place) {
+            Some(record) if record.ticket == self.record.ticket => *record,
+            // Damaged or cut off: that the place is kept alive and holds nothing cannot come about otherwise.
+            None | Some(Record { state: State::Free, .. })
+                if page.is_of(&self.life) && page.is_kept(self.place)? =>
+            {
+                self.record
+            }
+            _ => return Ok(false),
+        };
         let allowed = change(&mut record, &records);
         if allowed {
             page.write(self.place, &record)?;
