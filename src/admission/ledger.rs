@@ -420,7 +420,8 @@ fn has_parent(records: &[Record], record: &Record) -> bool {
     parent.is_some_and(|parent| parent.state == State::Running && parent.ticket == record.parent.1)
 }
 
-/// What each record counts for: what it reserved, or what is reserved within it if that is more.
+/// What each record counts for: what it reserved; what it was seen to use, or what is reserved within it, if that is
+/// more. Whoever takes more than it said, and did not get it promised, has it nevertheless.
 fn weights(records: &[Record]) -> Vec<u64> {
     let mut order: Vec<usize> = (0..records.len()).collect();
     // Whoever is inside came later.
@@ -429,7 +430,7 @@ fn weights(records: &[Record]) -> Vec<u64> {
     let mut weights = vec![0_u64; records.len()];
     for i in order {
         let Some(record) = records.get(i).filter(|record| record.state == State::Running) else { continue };
-        let weight = record.reserved.max(inside.get(i).copied().unwrap_or(0));
+        let weight = record.reserved.max(record.observed).max(inside.get(i).copied().unwrap_or(0));
         if let Some(own) = weights.get_mut(i) {
             *own = weight;
         }
@@ -543,7 +544,7 @@ impl Reservation {
     /// The ledger cannot be used any more.
     pub fn shrink(&mut self, bytes: u64) -> Result<()> {
         let shrunk = |record: &mut Record, _: &[Record]| {
-            record.reserved = record.reserved.min(bytes);
+            (record.reserved, record.observed) = (record.reserved.min(bytes), record.observed.min(bytes));
             true
         };
         self.update(shrunk).map(|_| ())
