@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use btfgen::ErrorKind;
 use btfgen::admission::Root;
 use btfgen::admission::gates::Gates;
-use btfgen::admission::ledger::{Ledger, Live, MAX_OVERTAKEN, Offer, Request};
+use btfgen::admission::ledger::{Entry, Ledger, Live, MAX_OVERTAKEN, Offer, Request, WaitsFor};
 use common::Random;
 use common::claims::{
     self, BUDGET, DIR, Kept, LONG, ROLE, at_once, child, come_and_go, ledger, number, request,
@@ -176,6 +176,9 @@ fn so_many_of_a_name_and_others_do_not_wait_for_them() {
     std::thread::scope(|scope| {
         let second = scope.spawn(|| ledger.acquire(&named()).unwrap());
         until("the second waits", || ledger.entries().unwrap().len() == 2);
+        let waits = |entry: &Entry| (!entry.is_running).then_some(entry.waits_for);
+        let waiting: Vec<_> = ledger.entries().unwrap().iter().filter_map(waits).collect();
+        assert_eq!(waiting, [WaitsFor::Instances]);
         assert!(at_once(&ledger, request(800)).is_some());
         assert!(at_once(&ledger, request(10)).is_some());
         drop(first);

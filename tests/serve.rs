@@ -405,6 +405,21 @@ fn a_policy_that_denies_everything() {
     until("it is denied", || {
         place.asked().iter().filter(|call| call["call"] == "let_process_go").count() > 3
     });
+    // Everybody can see that it waits, and that it does not wait for memory.
+    let status = |args: &[&str]| String::from_utf8(place.run(args).stdout).unwrap();
+    let ledger: Value = serde_json::from_str(&status(&["admit", "status", "--json"])).unwrap();
+    let waiting: Vec<&Value> =
+        ledger["ledger"].as_array().unwrap().iter().filter(|entry| entry["state"] == "waiting").collect();
+    assert_eq!((waiting.len(), &waiting[0]["label"]), (1, &"true".into()));
+    assert_eq!(
+        (&waiting[0]["waits_for"], &waiting[0]["reserved_bytes"]),
+        (&"policy".into(), &(1 << 20).into())
+    );
+    let text = status(&["admit", "status"]);
+    assert!(
+        text.lines().any(|line| line.starts_with("waiting") && line.ends_with("the policy of a driver")),
+        "{text}"
+    );
     drop(hold);
     assert!(first.0.wait().unwrap().success() && second.wait().unwrap().success());
     assert_eq!(kill(driver), "");

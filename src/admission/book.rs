@@ -50,6 +50,29 @@ pub(super) enum State {
     Running,
 }
 
+/// What a process waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WaitsFor {
+    /// Memory: those that came later wait for it.
+    #[default]
+    Memory,
+    /// That fewer of its name run.
+    Instances,
+    /// One of its conditions.
+    Condition,
+    /// What the policy of a driver says.
+    Policy,
+}
+
+impl WaitsFor {
+    const ALL: [WaitsFor; 4] = [WaitsFor::Memory, WaitsFor::Instances, WaitsFor::Condition, WaitsFor::Policy];
+
+    /// Those that know fewer reasons take any number but zero for one of those that are not memory.
+    fn parse(number: u32) -> WaitsFor {
+        Self::ALL.get(number as usize).copied().unwrap_or(WaitsFor::Condition)
+    }
+}
+
 /// What one process says about itself. Sizes are in bytes, times in milliseconds since boot.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Record {
@@ -66,8 +89,8 @@ pub(super) struct Record {
     pub(super) since: u64,
     pub(super) threads: u32,
     pub(super) pid: u32,
-    /// It waits for something else than memory: nobody need wait for it.
-    pub(super) is_aside: bool,
+    /// For what, as long as it waits. For those who do not wait for memory nobody need wait.
+    pub(super) waits_for: WaitsFor,
     /// The place and the ticket of the record that this one is part of; the ticket is 0 without one.
     pub(super) parent: (u32, u64),
     /// A name for people, filled with zeros.
@@ -97,7 +120,7 @@ impl Record {
             threads: u32_at(48),
             pid: u32_at(52),
             parent: (u32_at(56), u64_at(64)),
-            is_aside: u32_at(60) != 0,
+            waits_for: WaitsFor::parse(u32_at(60)),
             label: bytes.get(72..104).and_then(|b| b.try_into().ok()).unwrap_or_default(),
         }
     }
@@ -114,7 +137,7 @@ impl Record {
         for value in [self.ticket, self.reserved, self.observed, self.budget, self.since] {
             bytes.extend(value.to_le_bytes());
         }
-        for value in [self.threads, self.pid, self.parent.0, u32::from(self.is_aside)] {
+        for value in [self.threads, self.pid, self.parent.0, self.waits_for as u32] {
             bytes.extend(value.to_le_bytes());
         }
         bytes.extend(self.parent.1.to_le_bytes());
