@@ -40,6 +40,7 @@ fn in_a_role() {
                 own.observe(bytes).unwrap();
             }
         }
+        ("wait", bytes) => drop(ledger.acquire(&request(bytes.parse().unwrap())).unwrap()),
         (role, _) => panic!("{role}"),
     }
 }
@@ -188,6 +189,31 @@ fn a_ledger_that_is_vandalised() {
     assert!(turns > rounds / 3);
     assert!(at_once(&ledger, request(BUDGET)).is_some());
     assert!(ledger.entries().unwrap().is_empty());
+}
+
+/// Who waits while the ledger is replaced again and again waits in the last one, and keeps nothing of those before.
+#[test]
+fn waits_on_in_another_file() {
+    let (_directory, ledger) = ledger();
+    let waits =
+        |number: u32| ledger.entries().unwrap().iter().any(|entry| !entry.is_running && entry.pid == number);
+    let mut all = at_once(&ledger, request(BUDGET)).unwrap();
+    let mut waiting = Kept(child("wait 700", ledger.directory()).spawn().unwrap());
+    let id = waiting.0.id();
+    let descriptors = || fs::read_dir(format!("/proc/{id}/fd")).unwrap().count();
+    until("it waits", || waits(id));
+    let before = descriptors();
+    for i in 0..20 {
+        // One that is held already takes the place of the other at once.
+        let next = Ledger::at(ledger.directory().with_extension(i.to_string()));
+        let held = at_once(&next, request(BUDGET)).unwrap();
+        fs::rename(claims::file(&next), claims::file(&ledger)).unwrap();
+        all = held;
+        until("it waits in the new one", || waits(id));
+    }
+    assert!(descriptors() <= before + 2, "{before} descriptors became {}", descriptors());
+    drop(all);
+    assert!(waiting.0.wait().unwrap().success());
 }
 
 /// What is left of a ledger counts: a header that makes no sense takes nothing from those who live, and who is not in

@@ -184,6 +184,21 @@ impl Ledger {
         deadline: Instant,
         is_given_up: Option<&dyn Fn() -> bool>,
     ) -> Result<Reservation> {
+        loop {
+            if let Some(reservation) = self.acquire_in_file(request, deadline, is_given_up)? {
+                return Ok(reservation);
+            }
+        }
+    }
+
+    /// As [`Ledger::acquire_unless`]; nothing if the file was replaced meanwhile, and all is to begin again in the new
+    /// one.
+    fn acquire_in_file(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        is_given_up: Option<&dyn Fn() -> bool>,
+    ) -> Result<Option<Reservation>> {
         let mut book = Book::open(&self.directory)?;
         let life = book.reopen()?;
         let claim = Claim::new(&mut book, request)?;
@@ -205,8 +220,7 @@ impl Ledger {
             let has_given_up = is_given_up.is_some_and(|is_given_up| is_given_up());
             let page = book.enter()?;
             if !page.is_of(&life) || turn.as_ref().is_some_and(|turn| !page.is_of(turn.file())) {
-                drop(page);
-                return self.acquire_until(request, deadline, is_given_up);
+                return Ok(None);
             }
             let records = page.records()?;
             let waits_for = claim.waits_for(&records, place);
@@ -236,7 +250,7 @@ impl Ledger {
                 let record = Record { state: State::Running, since: now(), ..claim.record(offer) };
                 page.write(place, &record)?;
                 drop(page);
-                return Ok(Reservation::new(book, life, place, record, was_forced));
+                return Ok(Some(Reservation::new(book, life, place, record, was_forced)));
             }
             if time_is_over || has_given_up {
                 if let Some(place) = place {
@@ -607,15 +621,14 @@ impl Reservation {
     fn update(&mut self, change: impl FnOnce(&mut Record, &[Record]) -> bool) -> Result<bool> {
         let page = self.book.enter()?;
         let records = page.records()?;
-        // In a file that is not the one where this began the place may be somebody else's.
+        // In a file that is not the one where this began the place is somebody else's, whose ticket may be the same.
+        if !page.is_of(&self.life) {
+            return Ok(false);
+        }
         let mut record = match records.get(self.place) {
             Some(record) if record.ticket == self.record.ticket => *record,
             // Damaged or cut off: that the place is kept alive and holds nothing cannot come about otherwise.
-            None | Some(Record { state: State::Free, .. })
-                if page.is_of(&self.life) && page.is_kept(self.place)? =>
-            {
-                self.record
-            }
+            None | Some(Record { state: State::Free, .. }) if page.is_kept(self.place)? => self.record,
             _ => return Ok(false),
         };
         let allowed = change(&mut record, &records);
@@ -630,7 +643,7 @@ impl Reservation {
         let (place, ticket) = (self.place, self.record.ticket);
         let page: Page<'_> = self.book.enter()?;
         match page.records()?.get(place) {
-            Some(record) if record.ticket == ticket => page.free(place, &self.life),
+            Some(record) if record.ticket == ticket && page.is_of(&self.life) => page.free(place, &self.life),
             _ => Ok(()),
         }
     }
