@@ -70,7 +70,8 @@ fn begin(role: &str, ledger: &Path, group: Option<&Group>) -> Kept {
         command = group.run(&command);
     }
     let mut child = Kept(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
-    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // It stays open: the program may have more to say.
+    let mut lines = BufReader::new(child.0.stdout.as_mut().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line == "runs"), "it ended");
     child
 }

@@ -53,7 +53,7 @@ fn busy(bytes: u64, ledger: &Ledger, within: Option<&Group>) -> (Kept, u32) {
         command = group.run(&command);
     }
     let mut busy = Kept(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
-    let lines = BufReader::new(busy.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let lines = BufReader::new(busy.0.stdout.as_mut().unwrap()).lines().map(Result::unwrap);
     let sleeper = lines.filter_map(|line| line.strip_prefix("runs ")?.parse().ok()).next().unwrap();
     (busy, sleeper)
 }

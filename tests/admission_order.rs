@@ -32,7 +32,7 @@ fn in_a_role() {
 /// input the nanoseconds of CPU that it took so far, and at last in which order they were let in, and how long all of
 /// them together took.
 fn queue(ledger: &Ledger, count: usize) {
-    assert!(allow_descriptors(4 * count as u64 + 100));
+    assert!(allow_descriptors(3 * count as u64 + 100));
     let order = Mutex::new(Vec::new());
     let first = AtomicU64::new(0);
     let start = Instant::now();
