@@ -124,14 +124,27 @@ impl<'p> Encoder<'p> {
         let parts =
             report.phase("parts", false, |_| Parts::open(files.debug(), &own, &self.options.search))?;
         let contents = files.contents(&own, &parts)?;
-        let program = &report.phase("units", false, |_| contents.program())?;
+        let program = &report.phase("units", false, |_| {
+            let mut program = contents.program()?;
+            if self.options.is_choosy() {
+                program.leave_out(|language| self.options.leaves_out(language))?;
+            }
+            Ok::<_, Error>(program)
+        })?;
         report.debug_info_bytes = program.files().iter().map(|file| file.info.len() as u64).sum();
         report.units = program.units().len() as u64;
         let machine = Machine::new(image.machine().0, image.address_size());
         let data_sections = variable_sections(image, self.options.features);
         let wanted = data_sections.iter().filter(|s| s.wanted);
         let wanted: Vec<_> = wanted.map(|s| s.address..s.address.saturating_add(s.size)).collect();
-        let context = Context { program, options: &self.options, machine, variables: &wanted, watch };
+        let context = Context {
+            program,
+            options: &self.options,
+            machine,
+            variables: &wanted,
+            watch,
+            names_by_content: image.is_relocatable(),
+        };
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
         let (built, symbols) = report.phase("walk", true, |report| {
@@ -153,6 +166,8 @@ impl<'p> Encoder<'p> {
 
         // Exactness: from here on equal keys mean equal types, also where a name means several things.
         let variants = report.phase("exact", true, |report| {
+            // Who walks a unit again knows what is in the tables, and finds nothing by its content.
+            let context = Context { names_by_content: false, ..context };
             let mut exact = Exact::new(&tables);
             loop {
                 let units = exact.advance(&tables);

@@ -27,6 +27,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// True if units in some language are left out.
+    pub(crate) fn is_choosy(&self) -> bool {
+        !self.lang_exclude.is_empty() || !self.lang_only.is_empty()
+    }
+
     /// True if units in a language, a `DW_LANG` code, are left out.
     pub fn leaves_out(&self, language: u16) -> bool {
         self.lang_exclude.contains(&language)

@@ -13,6 +13,7 @@ use btfgen::btf::{
     SplitBase, StrOff, TypeId, VarLinkage, Writer,
 };
 use btfgen::dump::{self, COptions};
+use btfgen::{Base, Order, union};
 use common::{compile_only, skipped, tool, tool_or_skip};
 
 /// Every fixture that encodes, as BTF.
@@ -469,7 +470,7 @@ fn c_of_modules_together() {
     };
     let modules = [module("one", false), module("two", true)];
     let parsed: Vec<_> = modules.iter().map(|m| Btf::parse_split(m, &base).unwrap()).collect();
-    let together = dump::union(&base, &parsed).unwrap();
+    let together = union(&parsed, Some(&Base::new(&base)), Order::First).unwrap();
     let together = Btf::parse_split(&together, &base).unwrap();
     let header = dump::c(&together, &asserted()).unwrap();
     let text = String::from_utf8_lossy(&header).into_owned();

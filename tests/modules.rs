@@ -198,25 +198,48 @@ fn languages_are_filtered_unit_by_unit() {
         assert!(command.args(["-g", "-c"]).arg(&path).arg("-o").arg(&object).status().unwrap().success());
         object
     };
-    let c = compile(&cc, "c.c", "struct in_c { int n; } in_c;");
-    let cpp = compile(&cxx, "cpp.cc", "struct in_cpp { int n; } in_cpp;");
-    for objects in [[&c, &cpp], [&cpp, &c]] {
-        let out = dir.path().join("both.o");
-        let mut link = Command::new(&cc);
-        link.args(["-r", "-nostdlib"]).args(objects).arg("-o").arg(&out);
-        assert!(link.status().unwrap().success());
+    let check = |path: &Path| {
         let names = |option: &[&str]| {
             let btf = dir.path().join("both.btf");
             let mut command = Command::new(env!("CARGO_BIN_EXE_btfgen"));
-            assert!(command.arg(&out).args(option).arg("-o").arg(&btf).status().unwrap().success());
+            assert!(command.arg(path).args(option).arg("-o").arg(&btf).status().unwrap().success());
             let bytes = fs::read(btf).unwrap();
             let has = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
             (has(b"\0in_c\0"), has(b"\0in_cpp\0"))
         };
-        assert_eq!(names(&[]), (true, true));
-        assert_eq!(names(&["--lang-exclude", "c++"]), (true, false));
-        assert_eq!(names(&["--lang", "c++"]), (false, true));
+        assert_eq!(names(&[]), (true, true), "{}", path.display());
+        assert_eq!(names(&["--lang-exclude", "c++"]), (true, false), "{}", path.display());
+        assert_eq!(names(&["--lang", "c++"]), (false, true), "{}", path.display());
+    };
+    let link = |option: &str, objects: &[&PathBuf], name: &str| {
+        let out = dir.path().join(name);
+        let mut link = Command::new(&cc);
+        link.args([option, "-nostdlib"]).args(objects).arg("-o").arg(&out);
+        assert!(link.status().unwrap().success());
+        out
+    };
+    let members: String = (0..60).map(|i| format!("int member_{i}; ")).collect();
+    for name in ["in_c", "in_cpp"] {
+        let header = format!("struct {name} {{ {members} }}; static struct {name} variable;");
+        fs::write(dir.path().join(format!("{name}.h")), header).unwrap();
     }
+    let source = |name: &str, header: &str| {
+        format!("#include \"{header}.h\"\nvoid *{name}(void) {{ return &variable; }}")
+    };
+    let [c, other_c] = ["c1", "c2"].map(|name| compile(&cc, &format!("{name}.c"), &source(name, "in_c")));
+    let [cpp, other_cpp] =
+        ["cpp1", "cpp2"].map(|name| compile(&cxx, &format!("{name}.cc"), &source(name, "in_cpp")));
+    for objects in [[&c, &cpp], [&cpp, &c]] {
+        check(&link("-r", &objects, "both.o"));
+    }
+    // What units have in common can be put into a unit of its own, of which nothing says in which language it is.
+    let Some(dwz) = tool_or_skip("dwz") else { return };
+    let packed = link("-shared", &[&c, &cpp, &other_c, &other_cpp], "packed");
+    assert!(Command::new(dwz).arg(&packed).status().unwrap().success());
+    let dump = Command::new("readelf").arg("-wi").arg(&packed).output();
+    let dump = dump.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    assert!(dump.contains("DW_TAG_partial_unit"), "{dump}");
+    check(&packed);
 }
 
 /// Two objects that share a header, and mean two things by one name.

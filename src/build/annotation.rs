@@ -67,8 +67,7 @@ impl Annotations {
     /// Reads a tag that hangs on `what`, or stands by itself.
     #[cold]
     pub(super) fn read(&mut self, die: &Die<'_, '_>, what: Option<Annotated>) -> Result<()> {
-        let mut short = [0; 8];
-        let kind = match die.name()?.bytes(die.unit.program.files(), &mut short) {
+        let kind = match die.name()?.find(die.unit.program.files()).as_deref() {
             Some(b"btf_type_tag") => TagKind::Type,
             Some(b"btf_decl_tag") => TagKind::Declaration,
             _ => TagKind::Unknown,

@@ -241,6 +241,12 @@ impl Graph {
         }
     }
 
+    /// True if it takes no more than a few megabytes, whatever units it held.
+    pub(super) fn is_small(&self) -> bool {
+        const UNIT_BYTES: usize = 1 << 20;
+        self.by_offset.len() <= UNIT_BYTES
+    }
+
     /// Adds a node that its DIE's offset finds.
     #[inline]
     pub(super) fn push(&mut self, node: Node) -> NodeId {

@@ -1,24 +1,37 @@
 //! From the graph of a unit to entries of a table: look up by quick key, intern what is new.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+
+use hashbrown::HashTable;
 
 use super::graph::{Graph, Link, Node, NodeId, Shape};
 use super::key::{Keys, class_of, is_signed, node_key, targets};
-use super::place;
 use super::seen::SeenTypes;
 use super::warning::{Warning, Warnings};
+use super::{Context, place};
 use crate::btf::{Kind, Member, is_identifier};
-use crate::dwarf::{NameId, Program};
+use crate::dwarf::{Name, NameId, Program};
 use crate::table::{
-    Anchor, AnchorClass, AnchorId, Entry, EntryId, First, Key, KeyIdentity, Mentions, Part, Ref, StrId,
-    Tables, Variant,
+    Anchor, AnchorClass, AnchorId, Entry, EntryId, First, Key, Mentions, Part, Ref, StrId, Tables, Variant,
+    hash_bytes,
 };
 use crate::{Error, Result};
 
-/// A map by the word of a name. The words are offsets: spread them, or a table of them is all collisions.
-type NameMap = HashMap<u64, StrId, BuildHasherDefault<KeyIdentity>>;
+/// The strings of names.
+#[derive(Debug, Default)]
+struct KnownNames(HashTable<(NameId, StrId)>);
+
+impl KnownNames {
+    #[inline(always)]
+    fn get(&self, name: NameId) -> Option<StrId> {
+        self.0.find(spread(name), |known| known.0 == name).map(|known| known.1)
+    }
+
+    /// Adds one that is not there.
+    fn add(&mut self, name: NameId, id: StrId) {
+        self.0.insert_unique(spread(name), (name, id), |known| spread(known.0));
+    }
+}
 
 /// The tables of one worker, and what it needs to find its way into them.
 #[derive(Debug)]
@@ -30,10 +43,10 @@ pub(super) struct Interner<'a> {
     seen: SeenTypes,
     /// The highest number of a unit so far.
     newest: u32,
-    /// The last unit found most of its types among those that were seen.
-    finds_most: bool,
-    identifiers: NameMap,
-    texts: NameMap,
+    /// [`Context::names_by_content`]
+    names_by_content: bool,
+    identifiers: KnownNames,
+    texts: KnownNames,
     /// By node of the current unit: its entry.
     entries: Vec<EntryId>,
     /// By node of the current unit: the usual anchor of its name, once something referred to it.
@@ -75,7 +88,8 @@ impl NameUse {
 }
 
 impl<'a> Interner<'a> {
-    pub(super) fn new(program: &'a Program<'a>, kabi_prefix: &'a [u8]) -> Self {
+    pub(super) fn new(context: &Context<'a>) -> Self {
+        let Context { program, names_by_content, .. } = *context;
         let bytes: usize = program.files().iter().map(|file| file.info.len()).sum();
         let types = (bytes / BYTES_PER_TYPE).min(MOST_TYPES);
         let names = (bytes / BYTES_PER_NAME).min(2 * MOST_TYPES);
@@ -84,13 +98,13 @@ impl<'a> Interner<'a> {
         tables.strings.reserve(names);
         Interner {
             program,
-            kabi_prefix,
+            kabi_prefix: &context.options.kabi_prefix,
             tables,
             seen: SeenTypes::with_capacity(types),
             newest: 0,
-            finds_most: true,
-            identifiers: NameMap::with_capacity_and_hasher(names, Default::default()),
-            texts: NameMap::default(),
+            names_by_content,
+            identifiers: KnownNames(HashTable::with_capacity(names)),
+            texts: KnownNames::default(),
             entries: Vec::new(),
             anchors: Vec::new(),
             names: Vec::new(),
@@ -108,12 +122,12 @@ impl<'a> Interner<'a> {
         warnings: &mut Warnings,
     ) -> Result<()> {
         self.begin(graph);
-        let before = self.seen.len();
         for &id in &keys.order {
             self.look_up(graph, id, keys.refs[id.index()], unit, warnings)?;
         }
         for &id in &keys.anchors {
-            let quick = node_key(graph, graph.node(id), &mut |name, _| name.0, &mut |link| {
+            let word = &mut |name, used| self.word(name, used, warnings);
+            let quick = node_key(graph, graph.node(id), word, &mut |link| {
                 graph.resolve(link).map_or(Key::VOID, |target| keys.refs[target.index()])
             });
             let entry = self.look_up(graph, id, quick, unit, warnings)?;
@@ -122,22 +136,24 @@ impl<'a> Interner<'a> {
         let foreign = self.foreign_anchors(graph, warnings)?;
         self.tables.mentions.push(Mentions { unit, entries: self.mentioned.as_slice().into(), foreign });
         self.newest = self.newest.max(unit);
-        self.finds_most = 2 * (self.seen.len() - before) <= keys.order.len() + keys.anchors.len();
         Ok(())
     }
 
-    /// False if remembering what was seen costs memory and saves little. Linkers that make object files, as modules
-    /// are, leave every unit its own copies of names, so that no unit finds what another saw.
-    pub(super) fn is_worth_remembering(&self) -> bool {
-        self.finds_most || self.seen.len() < MUCH
+    /// What stands for a name in the keys by which this worker knows types.
+    #[inline(always)]
+    pub(super) fn word(&mut self, name: NameId, used: NameUse, warnings: &mut Warnings) -> u64 {
+        if !self.names_by_content {
+            return name.0;
+        }
+        // One that cannot be read is none here: whoever interns what has it will find that.
+        self.intern(name, used, warnings).map_or(0, |id| self.tables.strings.hash(id))
     }
 
-    /// Forgets what was seen, by quick keys and by the places of names; what came of it stays in the tables.
-    pub(super) fn forget(&mut self) {
-        self.count_seen();
-        self.seen.clear();
-        self.identifiers.clear();
-        self.texts.clear();
+    /// Forgets what does not help with the next unit.
+    pub(super) fn end_unit(&mut self) {
+        if self.names_by_content && self.identifiers.0.len() > MUCH {
+            self.identifiers.0.clear();
+        }
     }
 
     fn count_seen(&mut self) {
@@ -193,7 +209,7 @@ impl<'a> Interner<'a> {
                 seen.entry
             }
             None => {
-                let entry = self.add(graph, id, warnings)?;
+                let entry = self.add(graph, id, quick, warnings)?;
                 self.seen.insert(quick, entry);
                 self.tables.types.occur(entry, place(unit, id), 1);
                 entry
@@ -205,9 +221,16 @@ impl<'a> Interner<'a> {
 
     /// Interns a node that was not seen yet, by its content. What it refers to is interned already.
     #[cold]
-    fn add(&mut self, graph: &Graph, id: NodeId, warnings: &mut Warnings) -> Result<EntryId> {
+    fn add(&mut self, graph: &Graph, id: NodeId, quick: Key, warnings: &mut Warnings) -> Result<EntryId> {
         let node = graph.node(id);
         self.intern_names(graph, node, warnings)?;
+        let key = if self.names_by_content { quick } else { self.key_of_new(graph, node) };
+        debug_assert_eq!(key, self.key_of_new(graph, node));
+        self.insert(graph, node, key, &mut |_| Variant::Usual, warnings)
+    }
+
+    /// The content key of a node whose names were interned last, and which refers to what has entries.
+    fn key_of_new(&mut self, graph: &Graph, node: &Node) -> Key {
         for target in targets(graph, node).filter_map(|link| graph.resolve(link)) {
             if let Some(class) = class_of(graph.node(target)) {
                 self.usual_anchor(graph, target, class);
@@ -216,10 +239,9 @@ impl<'a> Interner<'a> {
         // The names are asked for in the order in which they were interned.
         let mut names = self.names.iter();
         let name = &mut |_, _| names.next().map_or(0, |&name| self.tables.strings.hash(name));
-        let key = node_key(graph, node, name, &mut |link| {
+        node_key(graph, node, name, &mut |link| {
             graph.resolve(link).map_or(Key::VOID, |target| self.content_key(graph, target))
-        });
-        self.insert(graph, node, key, &mut |_| Variant::Usual, warnings)
+        })
     }
 
     /// The content key of a reference to a node of this unit, whose anchor is known if it has one.
@@ -311,35 +333,38 @@ impl<'a> Interner<'a> {
         if name.is_none() {
             return Ok(StrId::EMPTY);
         }
-        let known = if used == NameUse::Text { &self.texts } else { &self.identifiers };
-        if let Some(&id) = known.get(&spread(name)) {
-            return Ok(id);
+        if let Some(known) = self.known(used).get(name) {
+            return Ok(known);
         }
-        let (bytes, is_replaced) = self.written(name, used)?;
-        if is_replaced {
+        let bytes = hidden(name.find(self.program.files()).ok_or_else(lost)?, self.kabi_prefix);
+        let strings = &mut self.tables.strings;
+        let id = if is_fine(&bytes, used) {
+            // Most are there already, and nothing has to be made of them.
+            let hash = hash_bytes(&bytes);
+            strings.find(&bytes, hash).unwrap_or_else(|| strings.add(bytes.into(), hash))
+        } else {
             warnings.count(Warning::NameReplaced);
+            strings.intern(identifier_for(&bytes).into())
+        };
+        match used {
+            NameUse::Text => self.texts.add(name, id),
+            NameUse::Identifier => self.identifiers.add(name, id),
         }
-        let id = self.tables.strings.intern(bytes);
-        let known = if used == NameUse::Text { &mut self.texts } else { &mut self.identifiers };
-        known.insert(spread(name), id);
         Ok(id)
     }
 
-    /// The bytes of a name in BTF, and whether they stand for others that are no identifier.
-    pub(super) fn written(&self, name: NameId, used: NameUse) -> Result<(Cow<'a, [u8]>, bool)> {
-        let bytes = self.bytes(name)?;
-        let is_fine = used == NameUse::Text || bytes.is_empty() || is_identifier(&bytes);
-        Ok(if is_fine { (bytes, false) } else { (Cow::Owned(identifier_for(&bytes)), true) })
+    #[inline(always)]
+    fn known(&self, used: NameUse) -> &KnownNames {
+        match used {
+            NameUse::Text => &self.texts,
+            NameUse::Identifier => &self.identifiers,
+        }
     }
 
-    fn bytes(&self, name: NameId) -> Result<Cow<'a, [u8]>> {
-        let bytes = name.find(self.program.files()).ok_or_else(|| {
-            Error::input("a name lies outside its string section, or nothing ends it")
-                .hint("the file is damaged")
-        })?;
-        // A name comes here once: everything else goes by its place or by the string that is made of it.
-        let is_hidden = !self.kabi_prefix.is_empty() && bytes.starts_with(self.kabi_prefix);
-        Ok(if is_hidden { Cow::Borrowed(self.kabi_prefix) } else { bytes })
+    /// The bytes of a name in BTF.
+    pub(super) fn written(&self, name: NameId, used: NameUse) -> Result<Cow<'a, [u8]>> {
+        let name = hidden(name.find(self.program.files()).ok_or_else(lost)?, self.kabi_prefix);
+        Ok(if is_fine(&name, used) { name.into() } else { identifier_for(&name).into() })
     }
 
     /// The hash of an interned name's bytes.
@@ -349,8 +374,7 @@ impl<'a> Interner<'a> {
 
     /// The string of an interned name.
     pub(super) fn string(&self, name: NameId, used: NameUse) -> StrId {
-        let known = if used == NameUse::Text { &self.texts } else { &self.identifiers };
-        if name.is_none() { StrId::EMPTY } else { known.get(&spread(name)).copied().unwrap_or_default() }
+        if name.is_none() { StrId::EMPTY } else { self.known(used).get(name).unwrap_or_default() }
     }
 
     /// Writes a node, whose names were interned last, as an entry with the content key `key`. `variant` tells
@@ -533,6 +557,21 @@ fn member_word(entry: &Entry, offset_bits: u64, bitfield_bits: u32) -> Option<u6
         return Some(u64::from(offset));
     }
     Member::word_with_flag(offset, u8::try_from(bitfield_bits).ok()?).map(u64::from)
+}
+
+fn lost() -> Error {
+    Error::input("a name lies outside its string section, or nothing ends it").hint("the file is damaged")
+}
+
+/// A name as it is to be seen.
+fn hidden<'a>(name: Name<'a>, kabi_prefix: &'a [u8]) -> Name<'a> {
+    let is_hidden = !kabi_prefix.is_empty() && name.starts_with(kabi_prefix);
+    if is_hidden { Name::Section(kabi_prefix) } else { name }
+}
+
+/// False for a name that kernels do not accept where it is used.
+fn is_fine(name: &[u8], used: NameUse) -> bool {
+    used == NameUse::Text || name.is_empty() || is_identifier(name)
 }
 
 /// A name that kernels accept in place of one that they do not: every byte that they would refuse is

@@ -6,12 +6,13 @@
 //!
 //! Two kinds of keys are computed by the same code. *Quick* keys take a name by where it lies and live
 //! inside one worker; *content* keys take it by its bytes and are the same everywhere. A type is looked
-//! up by its quick key, and only one that was never seen gets a content key.
+//! up by its quick key, and only one that was never seen gets a content key. Where units do not share their names,
+//! as in object files, the content key is the quick key.
 
 use super::graph::{Graph, Link, Node, NodeId, Shape};
 use super::intern::NameUse;
 use crate::dwarf::NameId;
-use crate::table::{AnchorClass, Key, KeyHasher};
+use crate::table::{Anchor, AnchorClass, Key, KeyHasher, Variant};
 
 /// The keys of one unit's nodes, and an order in which leaves come first.
 #[derive(Debug, Default)]
@@ -40,12 +41,11 @@ pub(super) struct Cycle(pub(super) u32);
 impl Keys {
     /// Computes what others hash when they refer to a node, for all nodes.
     ///
-    /// `name` turns a name into a word; `anchor` gives the key of a reference to a named node.
+    /// `name` turns a name into a word.
     pub(super) fn compute(
         &mut self,
         graph: &Graph,
         name: &mut impl FnMut(NameId, NameUse) -> u64,
-        anchor: &mut impl FnMut(NodeId, AnchorClass) -> Key,
     ) -> Result<(), Cycle> {
         let count = graph.nodes.len();
         self.refs.clear();
@@ -60,7 +60,8 @@ impl Keys {
                 _ => {
                     if let Some(class) = class_of(node) {
                         let id = NodeId(i as u32);
-                        self.refs[i] = anchor(id, class);
+                        let word = name(node.name, NameUse::Identifier);
+                        self.refs[i] = Anchor::key_of(class, word, Variant::Usual);
                         self.state[i] = State::Done;
                         if !node.is_foreign {
                             self.anchors.push(id);

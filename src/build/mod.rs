@@ -24,11 +24,12 @@ pub use registers::Machine;
 pub use sight::Watch;
 pub use warning::{Warning, Warnings};
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use crate::dwarf::{Layouts, NameId, Program, Unit, UnitHeader};
 use crate::options::Options;
-use crate::table::{Anchor, First, FuncId, KeyMap, Tables, Variant};
+use crate::table::{First, FuncId, KeyMap, Tables};
 use crate::{Error, Result};
 
 use annotation::Annotations;
@@ -51,6 +52,24 @@ pub struct Context<'a> {
     pub variables: &'a [std::ops::Range<u64>],
     /// The names that are asked about.
     pub watch: Option<Watch<'a>>,
+    /// Units do not share names: what one has seen is found again by its content. Linkers that make object files, as
+    /// modules are, leave every unit its own copies.
+    pub names_by_content: bool,
+}
+
+/// What a worker makes anew in every unit.
+#[derive(Debug, Default)]
+struct Scratch {
+    layouts: Layouts,
+    graph: Graph,
+    annotations: Annotations,
+    keys: Keys,
+}
+
+thread_local! {
+    /// That of the last small file that this thread has encoded: a tree of modules is a thousand of them, and finding
+    /// the room again takes a tenth of the time.
+    static SPARE: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
 /// One worker's memory.
@@ -87,15 +106,16 @@ pub struct Built<'a> {
 impl<'a> Builder<'a> {
     /// A worker that has seen nothing yet.
     pub fn new(context: Context<'a>) -> Self {
+        let Scratch { layouts, graph, annotations, keys } = *SPARE.take().unwrap_or_default();
         Builder {
             context,
-            layouts: Layouts::default(),
+            layouts,
             compiled: None,
             neighbours: Neighbours::new(context.program),
-            graph: Graph::default(),
-            annotations: Annotations::default(),
-            keys: Keys::default(),
-            interner: Interner::new(context.program, &context.options.kabi_prefix),
+            graph,
+            annotations,
+            keys,
+            interner: Interner::new(&context),
             seen_funcs: KeyMap::default(),
             asked: HashMap::new(),
             warnings: Warnings::default(),
@@ -126,19 +146,14 @@ impl<'a> Builder<'a> {
         self.functions(&unit, number)?;
         self.variables(&unit, number)?;
         self.sight(&unit, number);
-        if !self.interner.is_worth_remembering() {
-            self.interner.forget();
-            self.seen_funcs.clear();
-        }
+        self.interner.end_unit();
         Ok(())
     }
 
     /// Computes the quick keys of the unit in the graph.
     fn quick_keys(&mut self) -> Result<(), key::Cycle> {
-        let graph = &self.graph;
-        self.keys.compute(graph, &mut |name, _| name.0, &mut |id, class| {
-            Anchor::key_of(class, graph.node(id).name.0, Variant::Usual)
-        })
+        let Builder { graph, keys, interner, warnings, .. } = self;
+        keys.compute(graph, &mut |name, used| interner.word(name, used, warnings))
     }
 
     /// Walks a unit into the graph; `None` if its language is left out.
@@ -157,7 +172,8 @@ impl<'a> Builder<'a> {
             self.compiled = Some(header);
         }
         let unit = Unit::new(program, header, &self.layouts)?;
-        let is_left_out = self.context.options.leaves_out(unit.language);
+        // Of shared ones, the program knows which belong to it.
+        let is_left_out = !unit.is_shared() && self.context.options.leaves_out(unit.language);
         if is_left_out && self.context.watch.is_none() {
             return Ok(None);
         }
@@ -177,7 +193,10 @@ impl<'a> Builder<'a> {
 
     /// Ends the worker's life.
     pub fn finish(self) -> Built<'a> {
-        let Builder { interner, warnings, skipped_units, .. } = self;
+        let Builder { layouts, graph, annotations, keys, interner, warnings, skipped_units, .. } = self;
+        if self.context.names_by_content && graph.is_small() {
+            SPARE.set(Some(Box::new(Scratch { layouts, graph, annotations, keys })));
+        }
         Built { tables: interner.finish(), warnings, skipped_units }
     }
 }

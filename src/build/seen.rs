@@ -61,17 +61,6 @@ impl SeenTypes {
         self.last = new;
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.seen.len()
-    }
-
-    /// Forgets them all; the memory is kept for others.
-    pub(super) fn clear(&mut self) {
-        self.seen.clear();
-        self.index.clear();
-        self.last = 0;
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = &Seen> {
         self.seen.iter()
     }

@@ -4,6 +4,7 @@
 //! key under which the worker keeps what it says. Nothing here decides anything, and without a question nothing
 //! of it runs.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::func::{State, places};
@@ -137,8 +138,8 @@ impl Builder<'_> {
         if let Some(known) = self.asked.get(&key) {
             return known.clone();
         }
-        let spelled = self.interner.written(name, used).map(|(name, _)| name).ok();
-        let raw = name.find(self.context.program.files());
+        let spelled = self.interner.written(name, used).ok();
+        let raw = name.find(self.context.program.files()).map(Cow::from);
         let found =
             [spelled, raw].into_iter().flatten().find(|name| asked(name)).map(|name| name.into_owned());
         self.asked.insert(key, found.clone());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use btfgen::btf::Btf;
 use btfgen::dump::{self, COptions};
-use btfgen::{Error, Result};
+use btfgen::{Base, Error, Order, Result, union};
 
 use super::output::{self, Destination, Target};
 use super::source::{BaseFile, Source};
@@ -77,6 +77,6 @@ fn together(files: &[PathBuf], base: &Btf<'_>, format: &Format) -> Result<Vec<u8
         let parsed = source.btf().and_then(|data| Btf::parse_split(data, base));
         modules.push(parsed.map_err(|e| e.in_file(path))?);
     }
-    let data = dump::union(base, &modules)?;
+    let data = union(&modules, Some(&Base::new(base)), Order::First)?;
     dump::c(&Btf::parse_split(&data, base)?, options)
 }

@@ -1,18 +1,109 @@
-//! The options of the commands that look at BTF, or at how it is made: `dump`, `diff` and `why`.
+//! The options of the commands that look at BTF, or at how it is made: `check`, `dump`, `diff` and `why`.
 
 use std::path::PathBuf;
 
 use btfgen::Jobs;
+use btfgen::btf::{CheckOptions, KernelVersion, Levels};
 use btfgen::dump::COptions;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use super::admit::OwnWishes;
-use super::diff;
 use super::dump::{self, Format};
-use super::native::{OptionArgs, destination, jobs};
+use super::options::{EncodingArgs, destination, jobs};
 use super::output::Destination;
 use super::why;
+use super::{check, diff};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Raw BTF, or ELF files with a section .BTF; or directories: all .ko, .ko.xz, .ko.gz and .ko.zst below them
+    ///
+    /// Of modules in directories only the first violation of each is shown, and how many have none; those without BTF
+    /// are no violation, unless all are.
+    #[arg(required = true, value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+
+    /// What the files are split from: raw BTF or an ELF file, such as the vmlinux of modules
+    ///
+    /// A file that carries the section .BTF.base is checked above that one.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+
+    /// Rules to check: container, records, resolve, target, hygiene, with commas; the default is all
+    #[arg(long, value_name = "LIST", value_parser = levels)]
+    level: Option<Levels>,
+
+    /// The oldest kernel that shall load it, such as 5.15, 6.1, 6.6 or 6.12, or latest; the default is 6.15
+    ///
+    /// For the level target: the kinds, flags, names and sections that the kernel knows.
+    #[arg(long, value_name = "X.Y", value_parser = kernel)]
+    kernel: Option<KernelVersion>,
+
+    /// Demand that every member of every set of kfuncs in this ELF file, such as vmlinux, is tagged in the only FILE
+    #[arg(long, value_name = "VMLINUX")]
+    kfuncs: Option<PathBuf>,
+
+    /// Number of threads; the default is the CPUs that affinity and cgroup allow
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<Jobs>,
+
+    /// Demand the order that kernels from 7.0 expect of vmlinux: types without a name, then by name
+    #[arg(long)]
+    sorted: bool,
+
+    /// Say on standard error for each file what was found
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl CheckArgs {
+    pub(super) fn request(self) -> check::Request {
+        let mut options = CheckOptions::default();
+        options.levels = self.level.unwrap_or(options.levels);
+        if let Some(kernel) = self.kernel {
+            options.target = Some(kernel);
+            options.levels = options.levels.with(btfgen::btf::Level::Target);
+        }
+        if self.sorted {
+            options.sorted_names = true;
+            options.levels = options.levels.with(btfgen::btf::Level::Hygiene);
+        }
+        check::Request {
+            files: self.files,
+            base: self.base,
+            kfuncs: self.kfuncs,
+            options,
+            jobs: self.jobs.unwrap_or_default(),
+            verbose: self.verbose,
+        }
+    }
+}
+
+fn levels(list: &str) -> Result<Levels, String> {
+    let mut set = Levels::NONE;
+    for name in list.split(',').map(str::trim) {
+        let Some((_, level)) = check::LEVELS.iter().find(|(n, _)| *n == name) else {
+            let known = check::LEVELS.map(|(name, _)| name).join(", ");
+            return Err(format!("unknown level '{name}'; known are {known}"));
+        };
+        set = set.with(*level);
+    }
+    Ok(set)
+}
+
+fn kernel(text: &str) -> Result<KernelVersion, String> {
+    if text == "latest" {
+        return Ok(KernelVersion::LATEST);
+    }
+    // 6.1.0-18-amd64 is what `uname -r` prints: what follows the minor number is of no interest.
+    let mut parts = text.splitn(3, '.');
+    let major = parts.next().and_then(|part| part.parse().ok());
+    let minor = parts.next().map(|part| part.split('-').next().unwrap_or(part)).and_then(|p| p.parse().ok());
+    match (major, minor) {
+        (Some(major), Some(minor)) => Ok(KernelVersion::new(major, minor)),
+        _ => Err("not a version such as 6.12, nor latest".to_owned()),
+    }
+}
 
 #[derive(Debug, Args)]
 pub(super) struct DumpArgs {
@@ -68,19 +159,8 @@ pub(super) struct WhyArgs {
     /// ELF file with DWARF debugging information, such as vmlinux
     input: PathBuf,
 
-    /// What the output would continue: raw BTF or an ELF file with a section .BTF, such as the vmlinux of a module
-    #[arg(long, value_name = "FILE")]
-    base: Option<PathBuf>,
-
-    /// Number of workers; the default is the CPUs that affinity and cgroup allow
-    #[arg(short, long, value_name = "N", value_parser = jobs)]
-    jobs: Option<Jobs>,
-
     #[command(flatten)]
-    options: OptionArgs,
-
-    #[command(flatten)]
-    wishes: OwnWishes,
+    encoding: EncodingArgs,
 
     /// Answer in JSON: one object with a schema_version, within which keys are only added
     #[arg(long)]
@@ -93,13 +173,14 @@ pub(super) struct WhyArgs {
 
 impl WhyArgs {
     pub(super) fn request(self) -> why::Request {
+        let EncodingArgs { base, jobs, options, wishes } = self.encoding;
         why::Request {
             name: self.name,
             input: self.input,
-            base: self.base,
-            options: self.options.options(false),
-            jobs: self.jobs.unwrap_or_default(),
-            wishes: self.wishes.all(),
+            base,
+            options: options.options(false),
+            jobs: jobs.unwrap_or_default(),
+            wishes: wishes.all(),
             json: self.json,
             all: self.all,
         }
@@ -192,6 +273,22 @@ impl DiffArgs {
                 When::Always => Some(true),
                 When::Never => Some(false),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_versions() {
+        assert_eq!(kernel("6.12"), Ok(KernelVersion::new(6, 12)));
+        assert_eq!(kernel("6.1.0-18-amd64"), Ok(KernelVersion::new(6, 1)));
+        assert_eq!(kernel("7.0-rc3"), Ok(KernelVersion::new(7, 0)));
+        assert!(kernel("latest") > kernel("99.9"));
+        for wrong in ["", "6", "6.", "six.one", "-6.1"] {
+            assert!(kernel(wrong).is_err(), "{wrong:?}");
         }
     }
 }

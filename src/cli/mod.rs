@@ -14,6 +14,7 @@ mod inspect;
 mod language;
 mod modules;
 mod native;
+mod options;
 mod output;
 mod pahole;
 mod report;

@@ -1,22 +1,21 @@
 //! The options of `btfgen` itself, and from them the help, the manual page and the completions.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use btfgen::btf::{CheckOptions, KernelVersion, Levels};
+use btfgen::Error;
 use btfgen::elf::insert::Signature;
-use btfgen::{Error, Features, Jobs, Options, Order};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::admit::{AdmitArgs, OwnWishes};
+use super::admit::AdmitArgs;
 use super::estimate::EstimateArgs;
-use super::inspect::{DiffArgs, DumpArgs, WhyArgs};
+use super::inspect::{CheckArgs, DiffArgs, DumpArgs, WhyArgs};
+use super::options::{EncodingArgs, destination};
 use super::output::Destination;
-use super::{EXIT_STATUS, check, diff, dump, encode, language, modules, why};
+use super::{EXIT_STATUS, check, diff, dump, encode, modules, why};
 
 /// What was asked for.
 pub(crate) enum Command {
@@ -248,12 +247,6 @@ struct EncodeArgs {
     #[arg(long, conflicts_with = "output")]
     drop_signature: bool,
 
-    /// What the output continues: raw BTF or an ELF file with a section .BTF, such as the vmlinux of a module
-    ///
-    /// The output then holds only what the base has not, and is of use only above exactly that base.
-    #[arg(long, value_name = "FILE")]
-    base: Option<PathBuf>,
-
     /// Distill the base: write what the output needs of it to FILE.base, beside the output FILE
     ///
     /// The output is then split from that and can be loaded above other builds of the kernel (6.11 and later):
@@ -262,18 +255,8 @@ struct EncodeArgs {
     #[arg(long, requires = "base")]
     distill_base: bool,
 
-    /// Number of workers; the default is the CPUs that affinity and cgroup allow
-    ///
-    /// The output is the same for every number. Below a make with a jobserver this is the most that are asked
-    /// for: one runs at once, each of the others needs a slot of make. BTFGEN_JOBSERVER=off ignores make.
-    #[arg(short, long, value_name = "N", value_parser = jobs)]
-    jobs: Option<Jobs>,
-
     #[command(flatten)]
-    options: OptionArgs,
-
-    #[command(flatten)]
-    wishes: OwnWishes,
+    encoding: EncodingArgs,
 
     /// Write what was done as JSON; - for standard output
     ///
@@ -295,7 +278,7 @@ struct EncodeArgs {
 
 impl EncodeArgs {
     fn request(self) -> encode::Request {
-        let options = self.options.options(self.distill_base);
+        let EncodingArgs { base, jobs, options, wishes } = self.encoding;
         let signature = if self.drop_signature { Signature::Drop } else { Signature::Refuse };
         encode::Request {
             // The definition has one or the other be given.
@@ -303,83 +286,14 @@ impl EncodeArgs {
             signature,
             without_dwarf: encode::WithoutDwarf::Error,
             input: self.input,
-            base: self.base,
-            options,
-            jobs: self.jobs.unwrap_or_default(),
-            wishes: self.wishes.all(),
+            base,
+            options: options.options(self.distill_base),
+            jobs: jobs.unwrap_or_default(),
+            wishes: wishes.all(),
             stats: self.stats,
             verbose: self.verbose,
             progress: !self.quiet,
         }
-    }
-}
-
-/// What is encoded, and where the parts of it are looked for.
-#[derive(Debug, Args)]
-pub(super) struct OptionArgs {
-    /// What to encode: names, default or none, +name and -name, with commas between them
-    ///
-    /// A list that begins with +name or -name changes the default set. The names are encode_force, var, float,
-    /// decl_tag, type_tag, enum64, optimized_func, consistent_func, decl_tag_kfuncs (these are the default),
-    /// reproducible_build, distilled_base, global_var, attributes, true_signature, layout and
-    /// force_cu_merging.
-    #[arg(long, value_name = "LIST", value_parser = features, allow_hyphen_values = true)]
-    features: Option<Features>,
-
-    /// Order of the types
-    #[arg(long, value_name = "ORDER", default_value = "name", hide_possible_values = true)]
-    #[arg(help = "Order of the types: name, as kernels from 7.0 search them, or first occurrence")]
-    order: OrderName,
-
-    /// Make one dimension of arrays with several, as encoders before pahole 1.32 did
-    #[arg(long)]
-    flat_arrays: bool,
-
-    /// Leave out units in these languages: names such as rust, c++ or asm, or DW_LANG numbers
-    ///
-    /// A name without a year means every edition of the language.
-    #[arg(long, value_name = "LIST", value_parser = languages)]
-    lang_exclude: Option<Languages>,
-
-    /// Encode units in these languages only
-    #[arg(long, value_name = "LIST", value_parser = languages, conflicts_with = "lang_exclude")]
-    lang: Option<Languages>,
-
-    /// The file that has the symbols, if INPUT has only the debugging information
-    #[arg(long, hide_short_help = true, value_name = "FILE")]
-    elf: Option<PathBuf>,
-
-    /// The supplementary file that dwz made beside INPUT, if it is not where INPUT says
-    #[arg(long, hide_short_help = true, value_name = "FILE")]
-    alt: Option<PathBuf>,
-
-    /// The package of split DWARF, if it is not INPUT.dwp
-    #[arg(long, hide_short_help = true, value_name = "FILE")]
-    dwp: Option<PathBuf>,
-
-    /// A directory with debugging information by build id and path, like /usr/lib/debug; may be repeated
-    #[arg(long, hide_short_help = true, value_name = "DIR")]
-    debug_dir: Vec<PathBuf>,
-}
-
-impl OptionArgs {
-    pub(super) fn options(self, distill_base: bool) -> Options {
-        let mut options = Options::default();
-        options.features = self.features.unwrap_or(Features::DEFAULT);
-        if distill_base {
-            options.features = options.features.with(Features::DISTILLED_BASE);
-        }
-        options.order = match self.order {
-            OrderName::Name => Order::Name,
-            OrderName::First => Order::First,
-        };
-        options.flat_arrays = self.flat_arrays;
-        options.lang_exclude = self.lang_exclude.map(|l| l.0).unwrap_or_default();
-        options.lang_only = self.lang.map(|l| l.0).unwrap_or_default();
-        let search = &mut options.search;
-        (search.symbols, search.supplementary, search.package) = (self.elf, self.alt, self.dwp);
-        search.debug_directories.splice(0..0, self.debug_dir);
-        options
     }
 }
 
@@ -388,10 +302,6 @@ struct ModulesArgs {
     /// Files, or directories: all .ko, .ko.xz, .ko.gz and .ko.zst below them
     #[arg(required = true, value_name = "DIR|FILE")]
     inputs: Vec<PathBuf>,
-
-    /// What the outputs continue: raw BTF or an ELF file with a section .BTF, such as vmlinux
-    #[arg(long, value_name = "FILE")]
-    base: Option<PathBuf>,
 
     /// The directory of the outputs, which is made if need be: NAME.ko becomes NAME.btf; with --merge the output
     #[arg(short, long, value_name = "DIR", value_parser = OsStringValueParser::new().try_map(destination))]
@@ -417,15 +327,8 @@ struct ModulesArgs {
     #[arg(long, requires = "base")]
     distill_base: bool,
 
-    /// Number of workers; the default is the CPUs that affinity and cgroup allow
-    #[arg(short, long, value_name = "N", value_parser = jobs)]
-    jobs: Option<Jobs>,
-
     #[command(flatten)]
-    options: OptionArgs,
-
-    #[command(flatten)]
-    wishes: OwnWishes,
+    encoding: EncodingArgs,
 
     /// Write the results as JSON, one object in a line: module, ok, and bytes, types, functions or error
     #[arg(long)]
@@ -438,166 +341,22 @@ struct ModulesArgs {
 
 impl ModulesArgs {
     fn request(self) -> modules::Request {
+        let EncodingArgs { base, jobs, options, wishes } = self.encoding;
         modules::Request {
             inputs: self.inputs,
-            base: self.base,
+            base,
             outputs: match self.output {
                 None => modules::Outputs::InPlace,
                 Some(output) if self.merge => modules::Outputs::Merged(output),
                 Some(directory) => modules::Outputs::Directory(directory.path().to_owned()),
             },
             signature: if self.force { Signature::Drop } else { Signature::Refuse },
-            options: self.options.options(self.distill_base),
-            jobs: self.jobs.unwrap_or_default(),
-            wishes: self.wishes.all(),
+            options: options.options(self.distill_base),
+            jobs: jobs.unwrap_or_default(),
+            wishes: wishes.all(),
             json: self.json,
             progress: !self.quiet,
         }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum OrderName {
-    Name,
-    First,
-}
-
-/// A list of `DW_LANG` codes; a plain vector would make clap collect several values.
-#[derive(Debug, Clone)]
-struct Languages(Vec<u16>);
-
-#[derive(Debug, Args)]
-struct CheckArgs {
-    /// Raw BTF, or ELF files with a section .BTF; or directories: all .ko, .ko.xz, .ko.gz and .ko.zst below them
-    ///
-    /// Of modules in directories only the first violation of each is shown, and how many have none; those without BTF
-    /// are no violation, unless all are.
-    #[arg(required = true, value_name = "FILE|DIR")]
-    files: Vec<PathBuf>,
-
-    /// What the files are split from: raw BTF or an ELF file, such as the vmlinux of modules
-    ///
-    /// A file that carries the section .BTF.base is checked above that one.
-    #[arg(long, value_name = "FILE")]
-    base: Option<PathBuf>,
-
-    /// Rules to check: container, records, resolve, target, hygiene, with commas; the default is all
-    #[arg(long, value_name = "LIST", value_parser = levels)]
-    level: Option<Levels>,
-
-    /// The oldest kernel that shall load it, such as 5.15, 6.1, 6.6 or 6.12, or latest; the default is 6.15
-    ///
-    /// For the level target: the kinds, flags, names and sections that the kernel knows.
-    #[arg(long, value_name = "X.Y", value_parser = kernel)]
-    kernel: Option<KernelVersion>,
-
-    /// Demand that every member of every set of kfuncs in this ELF file, such as vmlinux, is tagged in the only FILE
-    #[arg(long, value_name = "VMLINUX")]
-    kfuncs: Option<PathBuf>,
-
-    /// Number of threads; the default is the CPUs that affinity and cgroup allow
-    #[arg(short, long, value_name = "N", value_parser = jobs)]
-    jobs: Option<Jobs>,
-
-    /// Demand the order that kernels from 7.0 expect of vmlinux: types without a name, then by name
-    #[arg(long)]
-    sorted: bool,
-
-    /// Say on standard error for each file what was found
-    #[arg(short, long)]
-    verbose: bool,
-}
-
-impl CheckArgs {
-    fn request(self) -> check::Request {
-        let mut options = CheckOptions::default();
-        options.levels = self.level.unwrap_or(options.levels);
-        if let Some(kernel) = self.kernel {
-            options.target = Some(kernel);
-            options.levels = options.levels.with(btfgen::btf::Level::Target);
-        }
-        if self.sorted {
-            options.sorted_names = true;
-            options.levels = options.levels.with(btfgen::btf::Level::Hygiene);
-        }
-        check::Request {
-            files: self.files,
-            base: self.base,
-            kfuncs: self.kfuncs,
-            options,
-            jobs: self.jobs.unwrap_or_default(),
-            verbose: self.verbose,
-        }
-    }
-}
-
-/// `-` is standard output; an empty name is none.
-pub(super) fn destination(text: OsString) -> Result<Destination, &'static str> {
-    match text.as_encoded_bytes() {
-        b"" => Err("an empty file name"),
-        b"-" => Ok(Destination::Stdout),
-        _ => Ok(Destination::File(text.into())),
-    }
-}
-
-/// More workers than this are a slip of the finger, and would only use up the machine.
-const MAX_JOBS: usize = 4096;
-
-pub(super) fn jobs(text: &str) -> Result<Jobs, String> {
-    let count = text.parse().ok().filter(|n: &NonZeroUsize| n.get() <= MAX_JOBS);
-    count.map(Jobs::Exactly).ok_or_else(|| format!("not a number from 1 to {MAX_JOBS}"))
-}
-
-/// A set of features: items of a list, applied from left to right to nothing, or to the default set if the
-/// first item is a change.
-fn features(list: &str) -> Result<Features, String> {
-    let mut set = if list.starts_with(['+', '-']) { Features::DEFAULT } else { Features::NONE };
-    for item in list.split(',').map(str::trim) {
-        let (remove, name) = match item.strip_prefix('-') {
-            Some(name) => (true, name),
-            None => (false, item.strip_prefix('+').unwrap_or(item)),
-        };
-        let named = match name {
-            "default" => Some(Features::DEFAULT),
-            "none" => Some(Features::NONE),
-            name => Features::named(name),
-        };
-        let Some(named) = named else {
-            let known: Vec<_> = Features::NAMES.iter().map(|(name, _)| *name).collect();
-            return Err(format!("unknown feature '{name}'; known are default, none, {}", known.join(", ")));
-        };
-        set = if remove { set.without(named) } else { set.with(named) };
-    }
-    Ok(set)
-}
-
-fn languages(list: &str) -> Result<Languages, String> {
-    language::codes(list).map(Languages)
-}
-
-fn levels(list: &str) -> Result<Levels, String> {
-    let mut set = Levels::NONE;
-    for name in list.split(',').map(str::trim) {
-        let Some((_, level)) = check::LEVELS.iter().find(|(n, _)| *n == name) else {
-            let known = check::LEVELS.map(|(name, _)| name).join(", ");
-            return Err(format!("unknown level '{name}'; known are {known}"));
-        };
-        set = set.with(*level);
-    }
-    Ok(set)
-}
-
-fn kernel(text: &str) -> Result<KernelVersion, String> {
-    if text == "latest" {
-        return Ok(KernelVersion::LATEST);
-    }
-    // 6.1.0-18-amd64 is what `uname -r` prints: what follows the minor number is of no interest.
-    let mut parts = text.splitn(3, '.');
-    let major = parts.next().and_then(|part| part.parse().ok());
-    let minor = parts.next().map(|part| part.split('-').next().unwrap_or(part)).and_then(|p| p.parse().ok());
-    match (major, minor) {
-        (Some(major), Some(minor)) => Ok(KernelVersion::new(major, minor)),
-        _ => Err("not a version such as 6.12, nor latest".to_owned()),
     }
 }
 
@@ -605,6 +364,7 @@ fn kernel(text: &str) -> Result<KernelVersion, String> {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+    use btfgen::Features;
 
     fn command(words: &[&str]) -> Result<Command, clap::Error> {
         parse([NAME].iter().chain(words).map(OsString::from))
@@ -629,28 +389,11 @@ mod tests {
         assert_eq!(format!("{long:?}"), format!("{bare:?}"));
         assert_eq!(bare.output, Destination::File("b".into()));
         assert_eq!(bare.jobs.count(), 3);
+        let changed = encode_request(&["a", "-o", "b", "--features", "-float"]);
+        assert_eq!(changed.options.features, Features::DEFAULT.without(Features::FLOAT));
         let after = encode_request(&["-o", "-", "--", "--odd"]);
         assert_eq!(after.input, PathBuf::from("--odd"));
         assert_eq!(after.output, Destination::Stdout);
-    }
-
-    #[test]
-    fn lists_of_features() {
-        let default = Features::DEFAULT;
-        assert_eq!(features("default"), Ok(default));
-        assert_eq!(features("none"), Ok(Features::NONE));
-        assert_eq!(features("var,float"), Ok(Features::VAR.with(Features::FLOAT)));
-        assert_eq!(features("+layout"), Ok(default.with(Features::LAYOUT)));
-        assert_eq!(features("-float,+layout"), Ok(default.without(Features::FLOAT).with(Features::LAYOUT)));
-        assert_eq!(features("var,-var"), Ok(Features::NONE));
-        assert_eq!(features("default,-var,global_var"), {
-            Ok(default.without(Features::VAR).with(Features::GLOBAL_VAR))
-        });
-        for wrong in ["", "var,", "flaot", "all", "+", "--float"] {
-            assert!(features(wrong).is_err_and(|e| e.contains("decl_tag_kfuncs")), "{wrong:?}");
-        }
-        let request = encode_request(&["a", "-o", "b", "--features", "-float"]);
-        assert_eq!(request.options.features, default.without(Features::FLOAT));
     }
 
     #[test]
@@ -663,17 +406,6 @@ mod tests {
         let check = definition.find_subcommand_mut("check").map(|c| c.render_help().to_string());
         for (name, _) in check::LEVELS {
             assert!(check.as_ref().is_some_and(|help| help.contains(name)), "{name}");
-        }
-    }
-
-    #[test]
-    fn kernel_versions() {
-        assert_eq!(kernel("6.12"), Ok(KernelVersion::new(6, 12)));
-        assert_eq!(kernel("6.1.0-18-amd64"), Ok(KernelVersion::new(6, 1)));
-        assert_eq!(kernel("7.0-rc3"), Ok(KernelVersion::new(7, 0)));
-        assert!(kernel("latest") > kernel("99.9"));
-        for wrong in ["", "6", "6.", "six.one", "-6.1"] {
-            assert!(kernel(wrong).is_err(), "{wrong:?}");
         }
     }
 }

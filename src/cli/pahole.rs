@@ -17,7 +17,7 @@ use btfgen::{Error, Features, Jobs, Options};
 
 use super::admit::Wishes;
 use super::output::{self, Destination};
-use super::{complain, encode, language, native, tell};
+use super::{complain, encode, language, options, tell};
 
 /// The version that is claimed, and whose options are understood. Builds put its digits together to a number
 /// and compare that: there is no place in it for a name of our own.
@@ -483,7 +483,7 @@ fn jobs(value: Option<&[u8]>) -> Result<Jobs, Mistake> {
     let text = String::from_utf8_lossy(value);
     let is_none = text.parse::<i64>().is_ok_and(|number| number <= 0);
     let count = if is_none { "1" } else { &text };
-    native::jobs(count).map_err(|e| usage(format!("option --jobs: '{text}' is {e}")))
+    options::jobs(count).map_err(|e| usage(format!("option --jobs: '{text}' is {e}")))
 }
 
 /// The features that `pahole` has, too.

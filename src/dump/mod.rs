@@ -6,14 +6,12 @@
 mod c;
 mod json;
 mod raw;
-mod union;
 
 use crate::btf::Btf;
 use crate::error::Result;
 
 pub use c::COptions;
 pub use json::SCHEMA_VERSION;
-pub use union::union;
 
 /// The types in the form of `bpftool btf dump file`, one line for each record and for each of its elements.
 /// Of a split BTF only the own types.

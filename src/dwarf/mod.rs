@@ -23,7 +23,7 @@ mod walk;
 pub use die::{Die, Target, Value};
 pub use layout::{GNU_ANNOTATION_AT, Has, Layout, Layouts, NameForm, RefForm, Slot, ValueForm};
 pub use location::{Location, first_address, first_in_ranges, location_entries};
-pub use name::NameId;
+pub use name::{Name, NameId};
 pub use program::{NO_FILE, Place, Program, Sections};
 pub use source::{Source, Sources};
 pub use unit::{Unit, UnitHeader, UnitKind};

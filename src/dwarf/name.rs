@@ -1,8 +1,10 @@
 //! Names as the walk sees them: where a string lies, not what it says.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use super::Sections;
+use super::form::string_length;
 
 /// The identity of a name inside one program: the same id is the same string.
 ///
@@ -74,23 +76,15 @@ impl NameId {
         self.0 == 0
     }
 
-    /// The bytes of the name, borrowed where they lie in a section; `None` as in [`bytes`](Self::bytes).
-    pub fn find<'a>(self, files: &[Sections<'a>]) -> Option<Cow<'a, [u8]>> {
-        if self.0 & FORM == SHORT {
-            return self.bytes(files, &mut [0; 8]).map(|bytes| Cow::Owned(bytes.to_vec()));
-        }
-        self.in_section(files).map(Cow::Borrowed)
-    }
-
-    /// The bytes of the name, without the NUL; `None` where the offset is outside its section or
-    /// no NUL ends the string.
-    pub fn bytes<'b>(self, files: &[Sections<'b>], short: &'b mut [u8; 8]) -> Option<&'b [u8]> {
+    /// The bytes of the name, without the NUL; `None` where the offset is outside its section or no NUL ends the
+    /// string.
+    pub fn find<'a>(self, files: &[Sections<'a>]) -> Option<Name<'a>> {
         if self.0 & FORM != SHORT {
-            return self.in_section(files);
+            return self.in_section(files).map(Name::Section);
         }
-        *short = (self.0 & !FORM).to_le_bytes();
-        let length = short.iter().position(|&b| b == 0).unwrap_or(8);
-        Some(&short[..length])
+        let bytes = (self.0 & !FORM).to_le_bytes();
+        let length = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+        Some(Name::Short(bytes, length))
     }
 
     fn in_section<'a>(self, files: &[Sections<'a>]) -> Option<&'a [u8]> {
@@ -108,6 +102,35 @@ impl NameId {
     }
 }
 
+/// The bytes of a name.
+#[derive(Debug, Clone, Copy)]
+pub enum Name<'a> {
+    /// They lie in a section.
+    Section(&'a [u8]),
+    /// The identity of the name holds them: so many of these.
+    Short([u8; 8], usize),
+}
+
+impl Deref for Name<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Name::Section(bytes) => bytes,
+            Name::Short(bytes, length) => &bytes[..*length],
+        }
+    }
+}
+
+impl<'a> From<Name<'a>> for Cow<'a, [u8]> {
+    fn from(name: Name<'a>) -> Self {
+        match name {
+            Name::Section(bytes) => Cow::Borrowed(bytes),
+            Name::Short(..) => Cow::Owned(name.to_vec()),
+        }
+    }
+}
+
 /// Bytes of the longest name. The longest ones of C++ templates are far shorter; without a limit, a file
 /// could have every name searched through to its end.
 const MAX_NAME: usize = 256 << 10;
@@ -116,7 +139,7 @@ const MAX_NAME: usize = 256 << 10;
 pub(crate) fn c_string(section: &[u8], offset: u64) -> Option<&[u8]> {
     let rest = section.get(usize::try_from(offset).ok()?..)?;
     let rest = &rest[..rest.len().min(MAX_NAME)];
-    rest.get(..memchr::memchr(0, rest)?)
+    rest.get(..string_length(rest)?)
 }
 
 #[cfg(test)]
@@ -134,7 +157,7 @@ mod tests {
             sections(b"zero\0one\0", b"line\0", b"....a long inline name\0"),
             sections(b"other\0", b"", b"the other long name\0"),
         ];
-        let get = |id: NameId| id.bytes(&s, &mut [0; 8]).map(<[u8]>::to_vec);
+        let get = |id: NameId| id.find(&s).map(|name| name.to_vec());
         assert_eq!(get(NameId::in_str(0, 5)).as_deref(), Some(&b"one"[..]));
         assert_eq!(get(NameId::in_str(0, 0)).as_deref(), Some(&b"zero"[..]));
         assert_eq!(get(NameId::in_str(1, 0)).as_deref(), Some(&b"other"[..]));
@@ -152,6 +175,6 @@ mod tests {
     #[test]
     fn an_unterminated_string_is_none() {
         let s = [sections(b"abc", b"", b"")];
-        assert_eq!(NameId::in_str(0, 0).bytes(&s, &mut [0; 8]), None);
+        assert!(NameId::in_str(0, 0).find(&s).is_none());
     }
 }

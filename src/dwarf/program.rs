@@ -156,13 +156,40 @@ impl<'a> Program<'a> {
             }
         }
         if program.files.iter().any(|file| file.is_supplementary) {
-            program.wanted = imports::wanted(&program)?;
+            program.wanted = imports::reached(&program, program.wanted())?;
         }
         Ok(program)
     }
 
+    /// Leaves out what only units in certain languages, `DW_LANG` codes, share. Such units themselves stay.
+    ///
+    /// # Errors
+    /// A unit is damaged.
+    pub fn leave_out(&mut self, leaves_out: impl Fn(u16) -> bool) -> Result<()> {
+        let shared = imports::shared(self, self.wanted())?;
+        if shared.is_empty() {
+            return Ok(());
+        }
+        let mut own = Vec::new();
+        for unit in self.wanted().filter(|unit| shared.binary_search(unit).is_err()) {
+            if !leaves_out(imports::language(self, unit)?) {
+                own.push(unit);
+            }
+        }
+        let reached = imports::reached(self, own.into_iter())?;
+        for unit in shared {
+            self.wanted[unit as usize] = reached[unit as usize];
+        }
+        Ok(())
+    }
+
+    /// The numbers of the units that belong to the program.
+    fn wanted(&self) -> impl Iterator<Item = u32> {
+        (0..self.units.len() as u32).filter(|&unit| self.is_wanted(unit))
+    }
+
     /// True if unit number `unit` belongs to the program. Of a supplementary file only those do that are
-    /// imported.
+    /// imported, and of units in languages that were [left out](Self::leave_out) only what others share.
     pub fn is_wanted(&self, unit: u32) -> bool {
         self.wanted.get(unit as usize).copied().unwrap_or(false)
     }

@@ -247,10 +247,14 @@ impl<'a> Unit<'a> {
         self.language = if language == 0 { language::code(name, edition) } else { language };
         self.root_tag = tag;
         let producer = producer.and_then(|p| self.name_of(p));
-        let mut short = [0; 8];
-        let producer = producer.and_then(|p| p.bytes(self.program.files(), &mut short)).unwrap_or_default();
-        self.is_clang = producer.windows(5).any(|w| w == b"clang");
+        let producer = producer.and_then(|p| p.find(self.program.files()));
+        self.is_clang = producer.is_some_and(|p| p.windows(5).any(|w| w == b"clang"));
         Ok(())
+    }
+
+    /// True for a part of others that is in no language of its own: as those are that it is shared by.
+    pub fn is_shared(&self) -> bool {
+        self.root_tag == dw::DW_TAG_partial_unit && self.language == 0
     }
 
     /// The name that a string value is, if its table index is valid.

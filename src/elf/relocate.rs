@@ -144,16 +144,18 @@ impl Target<'_> {
                     let second = entries.next().transpose().map_err(Failure::Table)?;
                     self.apply_leb(action, &entry, second.as_ref())
                 }
-                Some(rule) => self.apply(rule, &entry, has_addends),
+                // What nearly all are, with nothing to be found out about their size.
+                Some(Rule { action, bits: 32 }) => self.apply(action, 32, &entry, has_addends),
+                Some(Rule { action, bits: 64 }) => self.apply(action, 64, &entry, has_addends),
+                Some(Rule { action, bits }) => self.apply(action, bits, &entry, has_addends),
             };
             done.map_err(|fault| Failure::At(entry, fault))?;
         }
         Ok(())
     }
 
-    #[inline]
-    fn apply(&mut self, rule: Rule, entry: &Crel, has_addends: bool) -> Result<(), Fault> {
-        let Rule { action, bits } = rule;
+    #[inline(always)]
+    fn apply(&mut self, action: Action, bits: u8, entry: &Crel, has_addends: bool) -> Result<(), Fault> {
         let symbol = self.symbol(entry)?;
         let endian = self.image.endian;
         let bytes = usize::try_from(entry.r_offset).ok().and_then(|at| self.content.get_mut(at..));
@@ -228,7 +230,7 @@ fn sign_extended(value: u64, bits: u8) -> i64 {
     (value << shift) as i64 >> shift
 }
 
-#[inline]
+#[inline(always)]
 fn read(bytes: &[u8], endian: Endianness) -> u64 {
     if let Ok(word) = bytes.try_into() {
         return object::U32::<Endianness>::from_bytes(word).get(endian).into();
@@ -243,7 +245,7 @@ fn read(bytes: &[u8], endian: Endianness) -> u64 {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn write(bytes: &mut [u8], endian: Endianness, value: u64) {
     if let Ok(word) = <&mut [u8; 4]>::try_from(&mut *bytes) {
         *word = match endian {

@@ -194,9 +194,7 @@ fn skeleton(unit: &Unit<'_>, layouts: &Layouts) -> Result<Option<Skeleton>> {
 
 fn path(unit: &Unit<'_>, value: Value) -> Option<PathBuf> {
     let name = unit.name_of(value)?;
-    let mut short = [0; 8];
-    let bytes = name.bytes(unit.program.files(), &mut short)?;
-    Some(PathBuf::from(OsStr::from_bytes(bytes)))
+    Some(PathBuf::from(OsStr::from_bytes(&name.find(unit.program.files())?)))
 }
 
 impl Part {

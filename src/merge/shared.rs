@@ -220,8 +220,11 @@ impl<'m, 'a> Module<'m, 'a> {
                     Some(entry) => ids[entry.0 as usize],
                 };
                 references.clear();
-                references.extend(self.references(top).map_while(id_of));
-                let is_whole = references.len() == self.references(top).count();
+                let is_whole = self.references(top).all(|reference| {
+                    let id = id_of(reference);
+                    references.extend(id);
+                    id.is_some()
+                });
                 let found = is_whole.then(|| base.find(self.label(top), references.iter().copied()));
                 ids[i] = found.flatten().or_else(|| meant.get(&top).copied());
             }

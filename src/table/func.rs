@@ -209,3 +209,27 @@ impl FuncTable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_one_place_have_one_order() {
+        let key = |lo| Key { lo, hi: 0 };
+        let state = |lo| FuncState::new(key(lo), Key::VOID, StrId::EMPTY, Ref::VOID, 0, FuncFlags::default());
+        let place = First::new(1, 2);
+        for found in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+            let mut table = FuncTable::default();
+            for lo in found {
+                table.insert(state(lo), [], [], place);
+            }
+            // It was there in the first walk, and is another one since.
+            table.forget([key(1)]);
+            let mut states = table.states().to_vec();
+            states.sort_by_key(FuncState::rank);
+            let order: Vec<u64> = states.iter().map(|state| state.key.lo).collect();
+            assert_eq!(order, [2, 3, 1], "{found:?}");
+        }
+    }
+}

@@ -34,15 +34,20 @@ impl<'a> Strings<'a> {
     /// The id of `string`.
     pub fn intern(&mut self, string: Cow<'a, [u8]>) -> StrId {
         let hash = hash_bytes(&string);
-        self.insert(string, hash)
+        self.find(&string, hash).unwrap_or_else(|| self.add(string, hash))
     }
 
-    fn insert(&mut self, string: Cow<'a, [u8]>, hash: u64) -> StrId {
-        let strings = &self.strings;
-        let same = |&i: &u32| strings[i as usize].1 == hash && strings[i as usize].0 == string;
-        if let Some(&i) = self.index.find(hash, same) {
-            return StrId(i);
-        }
+    /// The id of the string with these bytes and the [`hash_bytes`] of them, if it is there.
+    pub fn find(&self, bytes: &[u8], hash: u64) -> Option<StrId> {
+        let same = |&i: &u32| {
+            let (string, known) = &self.strings[i as usize];
+            *known == hash && string.len() == bytes.len() && **string == *bytes
+        };
+        self.index.find(hash, same).map(|&i| StrId(i))
+    }
+
+    /// Adds a string that was not found.
+    pub fn add(&mut self, string: Cow<'a, [u8]>, hash: u64) -> StrId {
         let id = self.strings.len() as u32;
         self.strings.push((string, hash));
         self.index.insert_unique(hash, id, |&i| self.strings[i as usize].1);
@@ -74,6 +79,9 @@ impl<'a> Strings<'a> {
 
     /// Takes over all strings of `other`; returns their new ids by their old ones.
     pub(super) fn join(&mut self, other: Strings<'a>) -> Vec<StrId> {
-        other.strings.into_iter().map(|(string, hash)| self.insert(string, hash)).collect()
+        let join = |(string, hash): (Cow<'a, [u8]>, u64)| {
+            self.find(&string, hash).unwrap_or_else(|| self.add(string, hash))
+        };
+        other.strings.into_iter().map(join).collect()
     }
 }

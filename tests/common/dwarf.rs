@@ -285,7 +285,7 @@ impl<'a> Check<'_, 'a> {
         let theirs = self.string(entry, dw::DW_AT_name);
         let ours = die.name().ok().and_then(|name| {
             (die.layout.name_form != NameForm::None).then_some(())?;
-            name.find(slice::from_ref(self.sections)).map(|bytes| bytes.into_owned())
+            name.find(slice::from_ref(self.sections)).map(|bytes| bytes.to_vec())
         });
         assert_eq!(
             ours.as_deref().map(String::from_utf8_lossy),

@@ -8,6 +8,7 @@
 //!
 //! The kernel's limit of 32 nested levels is left out: it depends on the order in which types are numbered.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::names::Names;
@@ -58,8 +59,8 @@ pub(super) fn resolve(btf: &Btf<'_>, names: &Names<'_>, report: &mut Report) {
         links: vec![0; own],
         // Where nothing tells, the smaller size: it breaks no rule that the larger one keeps.
         pointer_bytes: btf.pointer_bytes().unwrap_or(4),
-        shapes: vec![Shape::default(); btf.len() as usize],
-        unnamed: vec![0; btf.len() as usize],
+        shapes: ById::new(btf),
+        unnamed: ById::new(btf),
         path: Vec::new(),
         inside: Inside { starts: Vec::with_capacity(own + 1), leaves: Vec::new() },
         report,
@@ -78,6 +79,41 @@ pub(super) fn resolve(btf: &Btf<'_>, names: &Names<'_>, report: &mut Report) {
     pointer_cycles(btf, &links, report);
 }
 
+/// Something known of types by their ids. A base may be a hundred times as large as what is checked, and little of it
+/// is asked for.
+struct ById<T> {
+    /// Of the base's types, those that were asked for.
+    base: HashMap<u32, T>,
+    /// Of the own ones, all.
+    own: Vec<T>,
+    first_own: u32,
+}
+
+impl<T: Clone + Default> ById<T> {
+    fn new(btf: &Btf<'_>) -> Self {
+        // Id 0 is void, and everybody's.
+        let first_own = if btf.base_len() > 1 { btf.base_len() } else { 0 };
+        let own = vec![T::default(); (btf.len() - first_own) as usize];
+        ById { base: HashMap::new(), own, first_own }
+    }
+
+    #[inline]
+    fn get(&self, id: u32) -> Option<&T> {
+        match id.checked_sub(self.first_own) {
+            Some(index) => self.own.get(index as usize),
+            None => self.base.get(&id),
+        }
+    }
+
+    /// The place of what is known of a type; `None` if there is none with that id.
+    fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+        match id.checked_sub(self.first_own) {
+            Some(index) => self.own.get_mut(index as usize),
+            None => Some(self.base.entry(id).or_default()),
+        }
+    }
+}
+
 const ALL_NAMED: u32 = 1;
 const FIRST_UNNAMED: u32 = 2;
 
@@ -87,11 +123,10 @@ struct Pass<'r, 'a> {
     pointer_bytes: u32,
     /// By index of the own record, the target of pointers and modifiers, 0 for other kinds.
     links: Vec<u32>,
-    /// By id, the base's too, which are filled only as far as they are asked for.
-    shapes: Vec<Shape>,
+    shapes: ById<Shape>,
     /// By id of a FUNC_PROTO, whether a parameter has no name: 0 if not asked for yet, [`ALL_NAMED`], or
     /// [`FIRST_UNNAMED`] and its number.
-    unnamed: Vec<u32>,
+    unnamed: ById<u32>,
     /// The chain being followed; empty in between.
     path: Vec<u32>,
     inside: Inside,
@@ -106,7 +141,7 @@ impl<'a> Pass<'_, 'a> {
 
     #[inline]
     fn shape(&mut self, id: TypeId) -> Shape {
-        match self.shapes.get(id.0 as usize) {
+        match self.shapes.get(id.0) {
             Some(shape) if !matches!(shape.class, Class::Unknown | Class::Open) => *shape,
             _ => self.follow(id),
         }
@@ -116,7 +151,7 @@ impl<'a> Pass<'_, 'a> {
     fn follow(&mut self, start: TypeId) -> Shape {
         let mut at = start.0;
         let mut shape = loop {
-            let known = self.shapes.get(at as usize).copied().unwrap_or_default();
+            let known = self.shapes.get(at).copied().unwrap_or_default();
             match known.class {
                 Class::Unknown => {}
                 Class::Open => {
@@ -170,7 +205,7 @@ impl<'a> Pass<'_, 'a> {
     }
 
     fn set(&mut self, id: u32, shape: Shape) {
-        if let Some(place) = self.shapes.get_mut(id as usize) {
+        if let Some(place) = self.shapes.get_mut(id) {
             *place = shape;
         }
     }
@@ -326,13 +361,13 @@ impl<'a> Pass<'_, 'a> {
             return self.bad(ty, format_args!("type {} is no FUNC_PROTO", ty.size_or_type()));
         };
         // Once per proto: functions of one proto may be as many as it has parameters.
-        let known = self.unnamed.get(proto.id().0 as usize).copied().unwrap_or(0);
+        let known = self.unnamed.get(proto.id().0).copied().unwrap_or(0);
         let unnamed = if known != 0 {
             known
         } else {
             let bad = |p: Param| p.name == StrOff::EMPTY && p.ty != TypeId::VOID;
             let found = proto.params().position(bad).map_or(ALL_NAMED, |index| index as u32 + FIRST_UNNAMED);
-            if let Some(place) = self.unnamed.get_mut(proto.id().0 as usize) {
+            if let Some(place) = self.unnamed.get_mut(proto.id().0) {
                 *place = found;
             }
             found
