@@ -43,7 +43,9 @@ fn in_public() -> (TempDir, PathBuf) {
     let directory = TempDir::new().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = directory.path().join("btfgen");
-    fs::copy(PROGRAM, &program).unwrap();
+    // Written by another process: one that this one starts meanwhile would keep a descriptor of the file, and what is open
+    // for writing cannot be run.
+    assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     (directory, program)
 }
