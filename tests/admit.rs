@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use common::place::{Place, code, quiet, running, until};
@@ -274,6 +275,13 @@ fn a_bench_of_copies() {
         );
         assert!((0.59..3.0).contains(&number(i, "forecast_ratio", "median")), "{report:#}");
         assert!(number(i, "wait_seconds", "p50") <= number(i, "wait_seconds", "max"));
+        // Of 64 MiB they use up to 40 million bytes, for half a second and a little more.
+        let unused = number(i, "unused_byte_seconds", "median");
+        assert!(
+            unused > 0.2 * 20e6 && unused < 64e6 * 1.1 * 3.0 * number(i, "time_seconds", "max"),
+            "{report:#}"
+        );
+        assert!(series[i]["memory_stall_seconds"].is_null() != Path::new("/proc/pressure/memory").exists());
         assert_eq!(series[i]["failed"], 0);
     }
     assert_eq!(number(0, "speedup", "median"), 1.0);

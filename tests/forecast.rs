@@ -72,6 +72,13 @@ fn what_is_old_or_damaged_is_forgotten() {
         history.add("a", run).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), good);
     }
+    // As the power may go: cut at any byte.
+    for cut in 0..good.len() {
+        fs::write(&path, &good[..cut]).unwrap();
+        assert_eq!(history.runs("a"), [], "cut to {cut} bytes");
+        history.add("a", run).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), good, "cut to {cut} bytes");
+    }
     // Nothing is followed, and nothing that blocks is waited for.
     fs::rename(&path, dir.path().join("other")).unwrap();
     symlink("other", &path).unwrap();

@@ -12,64 +12,20 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use btfgen::ErrorKind;
 use btfgen::admission::Root;
 use btfgen::admission::gates::Gates;
-use btfgen::admission::ledger::{Ledger, Live, MAX_OVERTAKEN, Offer, Request, Reservation};
+use btfgen::admission::ledger::{Entry, Ledger, Live, MAX_OVERTAKEN, Offer, Request, WaitsFor};
 use common::Random;
+use common::claims::{
+    self, BUDGET, DIR, Kept, LONG, ROLE, at_once, child, come_and_go, ledger, number, request,
+};
 use common::place::{held, until};
 use tempfile::TempDir;
 
-const ROLE: &str = "BTFGEN_TEST_ROLE";
-const DIR: &str = "BTFGEN_TEST_DIR";
-
-const LONG: Duration = Duration::from_secs(300);
 const SHORT: Duration = Duration::from_millis(60);
-/// What all have together in these tests, in no particular unit.
-const BUDGET: u64 = 1000;
-
-fn request(bytes: u64) -> Request {
-    Request {
-        offers: vec![Offer { bytes, threads: 1 }],
-        budget: BUDGET,
-        live: None,
-        max_wait: LONG,
-        insist: true,
-        label: "test".to_owned(),
-        max_instances: None,
-        gates: Gates::none(),
-        parent: None,
-    }
-}
-
-fn ledger() -> (TempDir, Ledger) {
-    let directory = TempDir::new().unwrap();
-    let ledger = Ledger::at(directory.path().join("ledger"));
-    (directory, ledger)
-}
-
-/// What a request gets at once.
-fn at_once(ledger: &Ledger, request: Request) -> Option<Reservation> {
-    match ledger.acquire(&Request { max_wait: Duration::ZERO, ..request }) {
-        Ok(reservation) => Some(reservation),
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
-            None
-        }
-    }
-}
-
-/// This program in another role.
-fn child(role: &str, directory: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "in_a_role", "--nocapture"]).env(ROLE, role).env(DIR, directory);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
 /// What the processes that this program starts do. Without a role there is nothing to test.
 #[test]
 fn in_a_role() {
@@ -81,16 +37,7 @@ fn in_a_role() {
             println!("held");
             std::thread::sleep(LONG);
         }
-        ("storm", seed) => {
-            let mut random = Random::new(seed.parse().unwrap());
-            loop {
-                let bytes = 1 + random.below(BUDGET as usize / 4) as u64;
-                let mut held = ledger.acquire(&request(bytes)).unwrap();
-                std::thread::sleep(Duration::from_micros(random.below(3000) as u64));
-                held.observe(bytes / 2).unwrap();
-                held.shrink(bytes / 2).unwrap();
-            }
-        }
+        ("storm", seed) => come_and_go(&ledger, seed.parse().unwrap()),
         (role, _) => panic!("{role}"),
     }
 }
@@ -229,6 +176,9 @@ fn so_many_of_a_name_and_others_do_not_wait_for_them() {
     std::thread::scope(|scope| {
         let second = scope.spawn(|| ledger.acquire(&named()).unwrap());
         until("the second waits", || ledger.entries().unwrap().len() == 2);
+        let waits = |entry: &Entry| (!entry.is_running).then_some(entry.waits_for);
+        let waiting: Vec<_> = ledger.entries().unwrap().iter().filter_map(waits).collect();
+        assert_eq!(waiting, [WaitsFor::Instances]);
         assert!(at_once(&ledger, request(800)).is_some());
         assert!(at_once(&ledger, request(10)).is_some());
         drop(first);
@@ -434,53 +384,21 @@ fn what_others_may_have_put_there_is_refused() {
 /// while they hold.
 #[test]
 fn storm() {
-    let number = |name: &str, default: usize| std::env::var(name).map_or(default, |n| n.parse().unwrap());
     let (kills, workers) = (number("BTFGEN_STORM_KILLS", 200), number("BTFGEN_STORM_WORKERS", 16));
-    let directory =
-        TempDir::new_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" }).unwrap();
-    let path = directory.path().join("ledger");
-    let ledger = Ledger::at(&path);
+    let (_directory, ledger) = ledger();
     let mut seeds = 1..;
-    let mut start = || child(&format!("storm {}", seeds.next().unwrap()), &path).spawn().unwrap();
-    let mut crowd: Vec<Child> = (0..workers).map(|_| start()).collect();
-    let done = AtomicBool::new(false);
-    let mut holders = 0;
-    let samples = std::thread::scope(|scope| {
-        let sampler = scope.spawn(|| {
-            let mut samples = 0_u64;
-            while !done.load(Ordering::Relaxed) {
-                let sum = held(&ledger.entries().unwrap());
-                assert!(sum <= BUDGET, "{sum} of {BUDGET} are held");
-                samples += 1;
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            samples
-        });
-        let mut random = Random::new(42);
-        for _ in 0..kills {
-            std::thread::sleep(Duration::from_micros(random.below(4000) as u64));
-            let victim = random.below(crowd.len());
-            let pid = crowd[victim].id();
-            holders += usize::from(ledger.entries().unwrap().iter().any(|e| e.is_running && e.pid == pid));
-            crowd[victim].kill().unwrap();
-            crowd[victim].wait().unwrap();
-            crowd[victim] = start();
-        }
-        for child in &mut crowd {
-            // They run for ever: who ended before it was killed failed.
-            assert!(child.try_wait().unwrap().is_none(), "a worker failed");
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-        done.store(true, Ordering::Relaxed);
-        sampler.join().unwrap()
-    });
+    let mut start = |_| {
+        let role = format!("storm {}", seeds.next().unwrap());
+        Kept(child(&role, ledger.directory()).spawn().unwrap())
+    };
+    let seen = claims::storm(&ledger, (workers, kills, Duration::from_millis(4)), &mut start, &mut |_, _| {});
     let start = Instant::now();
     let whole = at_once(&ledger, request(BUDGET)).expect("the dead hold something");
     let took = start.elapsed();
     println!(
-        "{kills} kills of {workers} workers, {holders} of them while holding; {samples} samples, none above the \
-         budget; all of it was free after {took:?}"
+        "{kills} kills of {workers} workers, {} of them while holding; {} samples, none above the budget; all of it \
+         was free after {took:?}",
+        seen.holders, seen.samples
     );
     drop(whole);
     assert!(ledger.entries().unwrap().is_empty());

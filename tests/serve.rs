@@ -10,36 +10,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use btfgen::admission::driver;
-use btfgen::admission::gates::Gates;
-use btfgen::admission::ledger::{Ledger, Offer, Request};
+use btfgen::admission::ledger::{Entry, Ledger, Request};
 use common::Random;
+use common::claims::{self, BUDGET, DIR, Kept, ROLE, child, number, request};
 use common::place::{Place, code, held, quiet, running, until};
 use serde_json::{Value, json};
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/small/demo.elf");
-const ROLE: &str = "BTFGEN_TEST_ROLE";
 const DRIVER: &str = "BTFGEN_ADMIT_DRIVER";
 const COOKIE: &str = "BTFGEN_ADMIT_COOKIE";
 /// A cookie that the drivers of these tests share, so that one can follow another.
 const SESSION: &str = "0123456789abcdef";
-
-const LONG: Duration = Duration::from_secs(300);
-/// What all have together in the storm, in no particular unit.
-const BUDGET: u64 = 1000;
-
-/// Processes that end with the test.
-struct Kept(Child);
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A place whose processes know a driver, if there is one.
 struct Session(Place);
@@ -421,6 +405,21 @@ fn a_policy_that_denies_everything() {
     until("it is denied", || {
         place.asked().iter().filter(|call| call["call"] == "let_process_go").count() > 3
     });
+    // Everybody can see that it waits, and that it does not wait for memory.
+    let status = |args: &[&str]| String::from_utf8(place.run(args).stdout).unwrap();
+    let ledger: Value = serde_json::from_str(&status(&["admit", "status", "--json"])).unwrap();
+    let waiting: Vec<&Value> =
+        ledger["ledger"].as_array().unwrap().iter().filter(|entry| entry["state"] == "waiting").collect();
+    assert_eq!((waiting.len(), &waiting[0]["label"]), (1, &"true".into()));
+    assert_eq!(
+        (&waiting[0]["waits_for"], &waiting[0]["reserved_bytes"]),
+        (&"policy".into(), &(1 << 20).into())
+    );
+    let text = status(&["admit", "status"]);
+    assert!(
+        text.lines().any(|line| line.starts_with("waiting") && line.ends_with("the policy of a driver")),
+        "{text}"
+    );
     drop(hold);
     assert!(first.0.wait().unwrap().success() && second.wait().unwrap().success());
     assert_eq!(kill(driver), "");
@@ -486,22 +485,12 @@ fn a_driver_for_one_command() {
 fn in_a_role() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let (kind, seed) = role.split_once(' ').unwrap();
-    let ledger = Ledger::at(std::env::var("BTFGEN_ADMIT_DIR").unwrap());
+    let ledger = Ledger::at(std::env::var(DIR).unwrap());
     let socket = std::env::var(DRIVER).unwrap();
     let mut random = Random::new(seed.parse().unwrap());
     loop {
         let bytes = 1 + random.below(BUDGET as usize / 4) as u64;
-        let request = Request {
-            offers: vec![Offer { bytes, threads: 1 }],
-            budget: BUDGET,
-            live: None,
-            max_wait: LONG,
-            insist: true,
-            label: kind.to_owned(),
-            max_instances: None,
-            gates: Gates::none(),
-            parent: None,
-        };
+        let request = Request { label: kind.to_owned(), ..request(bytes) };
         let asked =
             if kind == "driver" { driver::acquire(Path::new(&socket), SESSION, &request).ok() } else { None };
         let mut held = asked.unwrap_or_else(|| ledger.acquire(&request).unwrap());
@@ -514,63 +503,34 @@ fn in_a_role() {
 /// Clients of both kinds and drivers, killed at any moment. `BTFGEN_STORM_KILLS` makes it longer.
 #[test]
 fn storm() {
-    let kills: usize = std::env::var("BTFGEN_STORM_KILLS").map_or(150, |n| n.parse().unwrap());
+    let kills = number("BTFGEN_STORM_KILLS", 150);
     let place = Session::new();
+    let ledger = Ledger::at(place.ledger());
     let mut driver = place.serve(&[]);
     let mut seeds = 1..;
     let mut start = |victim: usize| {
         let kind = if victim.is_multiple_of(2) { "driver" } else { "ledger" };
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["--exact", "in_a_role", "--nocapture"])
-            .env(ROLE, format!("{kind} {}", seeds.next().unwrap()));
-        command.env("BTFGEN_ADMIT_DIR", place.ledger()).env(DRIVER, place.socket());
-        Kept(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        let role = format!("{kind} {}", seeds.next().unwrap());
+        Kept(child(&role, &place.ledger()).env(DRIVER, place.socket()).spawn().unwrap())
     };
-    let mut crowd: Vec<Kept> = (0..12).map(&mut start).collect();
-    let done = AtomicBool::new(false);
-    let (mut holders, mut drivers, mut by_driver) = (0, 1, 0_u64);
-    let samples = std::thread::scope(|scope| {
-        let sampler = scope.spawn(|| {
-            let mut samples = 0_u64;
-            while !done.load(Ordering::Relaxed) {
-                let sum = held(&place.entries());
-                assert!(sum <= BUDGET, "{sum} of {BUDGET} are held");
-                samples += 1;
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            samples
-        });
-        let mut random = Random::new(42);
-        for kill in 0..kills {
-            std::thread::sleep(Duration::from_micros(random.below(6000) as u64));
-            let victim = random.below(crowd.len());
-            let pid = crowd[victim].0.id();
-            let entries = place.entries();
-            by_driver +=
-                entries.iter().filter(|entry| entry.is_running && entry.label == "driver").count() as u64;
-            holders += usize::from(entries.iter().any(|entry| entry.is_running && entry.pid == pid));
-            // The old one ends with this.
-            crowd[victim] = start(victim);
-            if kill % 50 == 25 {
-                driver.0.kill().unwrap();
-                driver.0.wait().unwrap();
-                driver = place.serve(&[]);
-                drivers += 1;
-            }
+    let (mut drivers, mut by_driver) = (1, 0);
+    let mut before = |kill: usize, entries: &[Entry]| {
+        by_driver += entries.iter().filter(|entry| entry.is_running && entry.label == "driver").count();
+        if kill % 50 == 25 {
+            driver.0.kill().unwrap();
+            driver.0.wait().unwrap();
+            driver = place.serve(&[]);
+            drivers += 1;
         }
-        for child in &mut crowd {
-            assert!(child.0.try_wait().unwrap().is_none(), "a client failed");
-        }
-        crowd.clear();
-        done.store(true, Ordering::Relaxed);
-        sampler.join().unwrap()
-    });
+    };
+    let seen = claims::storm(&ledger, (12, kills, Duration::from_millis(6)), &mut start, &mut before);
     let start = Instant::now();
     until("nobody holds or waits", || place.entries().is_empty());
     println!(
-        "{kills} kills, {holders} of them while holding; {drivers} drivers, {by_driver} of their clients seen running; \
-         {samples} samples, none above the budget; all of it was free after {:?}",
+        "{kills} kills, {} of them while holding; {drivers} drivers, {by_driver} of their clients seen running; {} \
+         samples, none above the budget; all of it was free after {:?}",
+        seen.holders,
+        seen.samples,
         start.elapsed()
     );
     assert!(by_driver > 0);

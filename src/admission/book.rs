@@ -35,6 +35,9 @@ const RECORD: usize = 128;
 /// More records than this are never in use: who waits in a queue has none.
 const MAX_RECORDS: usize = 4096;
 
+/// How often a directory may go while it is opened.
+const ATTEMPTS: usize = 64;
+
 /// How long to wait for whoever has the mutex before it is taken for stopped.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -45,6 +48,29 @@ pub(super) enum State {
     Free,
     Waiting,
     Running,
+}
+
+/// What a process waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WaitsFor {
+    /// Memory: those that came later wait for it.
+    #[default]
+    Memory,
+    /// That fewer of its name run.
+    Instances,
+    /// One of its conditions.
+    Condition,
+    /// What the policy of a driver says.
+    Policy,
+}
+
+impl WaitsFor {
+    const ALL: [WaitsFor; 4] = [WaitsFor::Memory, WaitsFor::Instances, WaitsFor::Condition, WaitsFor::Policy];
+
+    /// Those that know fewer reasons take any number but zero for one of those that are not memory.
+    fn parse(number: u32) -> WaitsFor {
+        Self::ALL.get(number as usize).copied().unwrap_or(WaitsFor::Condition)
+    }
 }
 
 /// What one process says about itself. Sizes are in bytes, times in milliseconds since boot.
@@ -63,8 +89,8 @@ pub(super) struct Record {
     pub(super) since: u64,
     pub(super) threads: u32,
     pub(super) pid: u32,
-    /// It waits for something else than memory: nobody need wait for it.
-    pub(super) is_aside: bool,
+    /// For what, as long as it waits. For those who do not wait for memory nobody need wait.
+    pub(super) waits_for: WaitsFor,
     /// The place and the ticket of the record that this one is part of; the ticket is 0 without one.
     pub(super) parent: (u32, u64),
     /// A name for people, filled with zeros.
@@ -79,6 +105,8 @@ impl Record {
             |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
         Record {
             state: match u32_at(0) {
+                // Tickets begin with one: the rest of this was cut off.
+                _ if u64_at(8) == 0 => State::Free,
                 1 => State::Waiting,
                 2 => State::Running,
                 _ => State::Free,
@@ -92,7 +120,7 @@ impl Record {
             threads: u32_at(48),
             pid: u32_at(52),
             parent: (u32_at(56), u64_at(64)),
-            is_aside: u32_at(60) != 0,
+            waits_for: WaitsFor::parse(u32_at(60)),
             label: bytes.get(72..104).and_then(|b| b.try_into().ok()).unwrap_or_default(),
         }
     }
@@ -109,7 +137,7 @@ impl Record {
         for value in [self.ticket, self.reserved, self.observed, self.budget, self.since] {
             bytes.extend(value.to_le_bytes());
         }
-        for value in [self.threads, self.pid, self.parent.0, u32::from(self.is_aside)] {
+        for value in [self.threads, self.pid, self.parent.0, self.waits_for as u32] {
             bytes.extend(value.to_le_bytes());
         }
         bytes.extend(self.parent.1.to_le_bytes());
@@ -122,6 +150,7 @@ impl Record {
 /// The file, opened by one process.
 #[derive(Debug)]
 pub(super) struct Book {
+    directory: PathBuf,
     path: PathBuf,
     control: File,
 }
@@ -150,6 +179,17 @@ impl Book {
     /// # Errors
     /// The directory or the file belongs to somebody else or others may write there, or its locks do not work.
     pub(super) fn open(directory: &Path) -> Result<Book> {
+        for _ in 0..ATTEMPTS {
+            if let Some(book) = Self::try_open(directory)? {
+                return Ok(book);
+            }
+        }
+        let error = io::ErrorKind::NotFound.into();
+        Err(Error::io("the directory of the ledger is removed all the time", error).in_file(directory))
+    }
+
+    /// Nothing if the directory went while it was opened, as at the end of a session.
+    fn try_open(directory: &Path) -> Result<Option<Book>> {
         let about = |what: &str, error: io::Error| Error::io(what, error).in_file(directory);
         match DirBuilder::new().mode(0o700).create(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -158,8 +198,10 @@ impl Book {
             _ => {}
         }
         let flags = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits() as i32;
-        let opened = OpenOptions::new().read(true).custom_flags(flags).open(directory);
-        let opened = opened.map_err(|e| about("cannot open the directory of the ledger", e))?;
+        let opened = there(OpenOptions::new().read(true).custom_flags(flags).open(directory));
+        let Some(opened) = opened.map_err(|e| about("cannot open the directory of the ledger", e))? else {
+            return Ok(None);
+        };
         let meta = opened.metadata().map_err(|e| about("cannot look at the directory of the ledger", e))?;
         let user = rustix::process::geteuid().as_raw();
         // A directory that the administrator made for a group is the only one that others may write to.
@@ -168,13 +210,14 @@ impl Book {
             return Err(refused(directory, "others may write to the directory of the ledger"));
         }
         let path = directory.join("ledger");
-        let control = open_file(&path)?;
+        let opened = there(open_file(&path, true)).map_err(|e| cannot_open(&path, e))?;
+        let Some(control) = opened else { return Ok(None) };
         let meta = control.metadata().map_err(|e| about("cannot look at the ledger", e))?;
         if !meta.is_file() || meta.nlink() > 1 || !(meta.uid() == user || for_group) {
             return Err(refused(&path, "the ledger is not a file of this user alone"));
         }
         refuse_remote(&control, &path)?;
-        Ok(Book { path, control })
+        Ok(Some(Book { directory: directory.to_owned(), path, control }))
     }
 
     /// Takes the mutex, and looks whether the file is still the one that others open.
@@ -189,8 +232,9 @@ impl Book {
                 if there.is_some() && there == ours {
                     return Ok(Page { book: self });
                 }
-                // Removed, as the end of a session does, or replaced: the others meet in the new one.
-                self.control = open_file(&self.path)?;
+                // Removed, as the end of a session does, or replaced: the others meet in the new one. Who put it there
+                // is as unknown as at first.
+                *self = Book::open(&self.directory)?;
                 continue;
             }
             if Instant::now() > deadline {
@@ -201,9 +245,13 @@ impl Book {
         }
     }
 
-    /// Another description of the same file, for locks of its own.
+    /// Another description of the same file, for locks of its own; if it was replaced meanwhile, of the new one, which
+    /// [`Page::is_of`] tells.
     pub(super) fn reopen(&self) -> Result<File> {
-        open_file(&self.path)
+        match there(open_file(&self.path, false)).map_err(|e| cannot_open(&self.path, e))? {
+            Some(file) => Ok(file),
+            None => Book::open(&self.directory).map(|book| book.control),
+        }
     }
 
     /// The byte of a queue.
@@ -250,10 +298,9 @@ impl Page<'_> {
         let mut magic = [0; 8];
         let whole = file.read_exact_at(&mut magic, 0).is_ok() && magic == MAGIC;
         if !whole {
-            // New, cut off or damaged. Who lives and is not in it any more can only be seen in what memory is left.
-            file.set_len(0).map_err(about)?;
+            // New, cut off or damaged. What is left of the records counts as far as their owners live; who lives and is
+            // not in it any more can only be seen in what memory is left, until it writes itself down again.
             file.write_all_at(&MAGIC, 0).map_err(about)?;
-            file.set_len(HEADER).map_err(about)?;
         }
         let length = file.metadata().map_err(about)?.len().saturating_sub(HEADER);
         let count = usize::try_from(length).unwrap_or(usize::MAX) / RECORD;
@@ -263,11 +310,8 @@ impl Page<'_> {
         }
         let mut records: Vec<Record> = bytes.chunks_exact(RECORD).map(Record::parse).collect();
         for (i, record) in records.iter_mut().enumerate() {
-            if record.state != State::Free {
-                let alive = lock::locked_by_others(file.as_fd(), LIVES + i as u64, 1).map_err(about)?;
-                if alive.is_none() {
-                    *record = Record::default();
-                }
+            if record.state != State::Free && !self.is_kept(i)? {
+                *record = Record::default();
             }
         }
         Ok(records)
@@ -277,6 +321,13 @@ impl Page<'_> {
     pub(super) fn is_of(&self, life: &File) -> bool {
         let id = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
         id(life) == id(&self.book.control)
+    }
+
+    /// True if the owner of a place lives, whatever stands there.
+    pub(super) fn is_kept(&self, place: usize) -> Result<bool> {
+        let about = |e| Error::io("cannot read the ledger", e).in_file(&self.book.path);
+        let by = lock::locked_by_others(self.book.control.as_fd(), LIVES + place as u64, 1).map_err(about)?;
+        Ok(by.is_some())
     }
 
     /// Draws the next ticket.
@@ -323,11 +374,23 @@ impl Drop for Page<'_> {
     }
 }
 
-fn open_file(path: &Path) -> Result<File> {
+fn open_file(path: &Path, create: bool) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o660).custom_flags(flags);
-    options.open(path).map_err(|e| Error::io("cannot open the ledger", e).in_file(path))
+    options.read(true).write(true).create(create).truncate(false).mode(0o660).custom_flags(flags);
+    options.open(path)
+}
+
+fn cannot_open(path: &Path, error: io::Error) -> Error {
+    Error::io("cannot open the ledger", error).in_file(path)
+}
+
+/// What is not there is no error.
+fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 fn refused(path: &Path, message: &str) -> Error {

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+pub use super::book::WaitsFor;
 use super::book::{Book, Page, Record, State, Watch};
 use super::driver::Connection;
 use super::gates::Gates;
@@ -88,6 +89,8 @@ pub struct Ledger {
 pub struct Entry {
     /// It runs; else it is the first of those that wait.
     pub is_running: bool,
+    /// What it waits for, if it does.
+    pub waits_for: WaitsFor,
     /// Bytes asked for.
     pub reserved: u64,
     /// Bytes in use, as far as is known.
@@ -130,6 +133,7 @@ impl Ledger {
         let used = records.iter().filter(|record| record.state != State::Free);
         let entry = |record: &Record| Entry {
             is_running: record.state == State::Running,
+            waits_for: record.waits_for,
             reserved: record.reserved,
             observed: record.observed,
             threads: record.threads,
@@ -147,7 +151,7 @@ impl Ledger {
     /// The ledger cannot be used; or the time is over and the caller insists, then the kind of the error is
     /// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
     pub fn acquire(&self, request: &Request) -> Result<Reservation> {
-        self.acquire_unless(request, &|| false)
+        self.acquire_until(request, Instant::now() + request.max_wait, None)
     }
 
     /// As [`Ledger::acquire`], but ends soon if that says so. It is called now and then, and shall not take long.
@@ -155,15 +159,46 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::acquire`]; given up is busy.
     pub fn acquire_unless(&self, request: &Request, is_given_up: &dyn Fn() -> bool) -> Result<Reservation> {
-        self.acquire_until(request, Instant::now() + request.max_wait, is_given_up)
+        self.acquire_until(request, Instant::now() + request.max_wait, Some(is_given_up))
+    }
+
+    /// Writes down that a request waits for the policy of a driver, until that is dropped.
+    ///
+    /// # Errors
+    /// The ledger cannot be used.
+    pub(super) fn announce(&self, request: &Request) -> Result<Announced> {
+        let mut book = Book::open(&self.directory)?;
+        let life = book.reopen()?;
+        let claim = Claim::new(&mut book, request)?;
+        let page = book.enter()?;
+        let place = page.place(&page.records()?, &life)?;
+        let record = claim.waiting(WaitsFor::Policy);
+        page.write(place, &record)?;
+        drop(page);
+        Ok(Announced { _waits: Reservation::new(book, life, place, record, false) })
     }
 
     fn acquire_until(
         &self,
         request: &Request,
         deadline: Instant,
-        is_given_up: &dyn Fn() -> bool,
+        is_given_up: Option<&dyn Fn() -> bool>,
     ) -> Result<Reservation> {
+        loop {
+            if let Some(reservation) = self.acquire_in_file(request, deadline, is_given_up)? {
+                return Ok(reservation);
+            }
+        }
+    }
+
+    /// As [`Ledger::acquire_unless`]; nothing if the file was replaced meanwhile, and all is to begin again in the new
+    /// one.
+    fn acquire_in_file(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        is_given_up: Option<&dyn Fn() -> bool>,
+    ) -> Result<Option<Reservation>> {
         let mut book = Book::open(&self.directory)?;
         let life = book.reopen()?;
         let claim = Claim::new(&mut book, request)?;
@@ -177,22 +212,21 @@ impl Ledger {
         };
         let turn = self.turns.wait(book.reopen()?, Book::queue(queue), deadline, is_given_up)?;
         let mut place: Option<usize> = None;
-        let mut was_aside = false;
+        let mut waited_for = WaitsFor::Memory;
         // Before the first look, so that no change is missed.
         let mut watch = None;
         let mut pause = Pause::default();
         loop {
-            let has_given_up = is_given_up();
+            let has_given_up = is_given_up.is_some_and(|is_given_up| is_given_up());
             let page = book.enter()?;
             if !page.is_of(&life) || turn.as_ref().is_some_and(|turn| !page.is_of(turn.file())) {
-                drop(page);
-                return self.acquire_until(request, deadline, is_given_up);
+                return Ok(None);
             }
             let records = page.records()?;
-            let is_aside = claim.must_stand_aside(&records, place);
+            let waits_for = claim.waits_for(&records, place);
             let time_is_over = Instant::now() >= deadline;
             let decision = match turn {
-                Some(_) if !is_aside && !has_given_up => claim.decide(&records, place),
+                Some(_) if waits_for == WaitsFor::Memory && !has_given_up => claim.decide(&records, place),
                 _ => Decision::Wait,
             };
             let offer = match decision {
@@ -216,17 +250,7 @@ impl Ledger {
                 let record = Record { state: State::Running, since: now(), ..claim.record(offer) };
                 page.write(place, &record)?;
                 drop(page);
-                let driver = None;
-                return Ok(Reservation {
-                    book,
-                    life,
-                    place,
-                    record,
-                    offer,
-                    was_forced,
-                    driver,
-                    is_left: false,
-                });
+                return Ok(Some(Reservation::new(book, life, place, record, was_forced)));
             }
             if time_is_over || has_given_up {
                 if let Some(place) = place {
@@ -236,14 +260,13 @@ impl Ledger {
                 let asked = super::size::show_bytes(claim.smallest().map_or(0, |offer| offer.bytes));
                 return Err(Error::busy(format!("there is no room for {asked}")).hint(hint));
             }
-            if place.is_none() || is_aside != was_aside {
+            if place.is_none() || waits_for != waited_for {
                 let own = match place {
                     Some(place) => place,
                     None => page.place(&records, &life)?,
                 };
-                let offer = request.offers.first().copied().unwrap_or(Offer { bytes: 0, threads: 1 });
-                page.write(own, &Record { state: State::Waiting, is_aside, ..claim.record(offer) })?;
-                (place, was_aside) = (Some(own), is_aside);
+                page.write(own, &claim.waiting(waits_for))?;
+                (place, waited_for) = (Some(own), waits_for);
             }
             drop(page);
             if watch.is_none() {
@@ -310,10 +333,16 @@ impl<'r> Claim<'r> {
             since: self.since,
             threads: offer.threads,
             pid: std::process::id(),
-            is_aside: false,
+            waits_for: WaitsFor::Memory,
             parent: (self.parent.map_or(0, |place| place as u32), self.parent_ticket),
             label: self.label(),
         }
+    }
+
+    /// Its record while it waits.
+    fn waiting(&self, waits_for: WaitsFor) -> Record {
+        let offer = self.request.offers.first().copied().unwrap_or(Offer { bytes: 0, threads: 1 });
+        Record { state: State::Waiting, waits_for, ..self.record(offer) }
     }
 
     fn smallest(&self) -> Option<Offer> {
@@ -338,8 +367,8 @@ impl<'r> Claim<'r> {
         })
     }
 
-    /// True if it waits for something else than memory.
-    fn must_stand_aside(&self, records: &[Record], own: Option<usize>) -> bool {
+    /// What it waits for, if it does: memory is what it has to wait for last.
+    fn waits_for(&self, records: &[Record], own: Option<usize>) -> WaitsFor {
         let running =
             records.iter().enumerate().filter(|(i, r)| Some(*i) != own && r.state == State::Running);
         // Of what it is part of it need not wait for the end.
@@ -348,10 +377,13 @@ impl<'r> Claim<'r> {
             let label = self.label();
             let same = others.clone().filter(|record| record.label == label).count();
             if same >= most as usize {
-                return true;
+                return WaitsFor::Instances;
             }
         }
-        others.next().is_some() && self.request.gates.closed().is_some()
+        if others.next().is_some() && self.request.gates.closed().is_some() {
+            return WaitsFor::Condition;
+        }
+        WaitsFor::Memory
     }
 
     /// May it run now? `own` is the place of its own record, if it has one.
@@ -374,7 +406,10 @@ impl<'r> Claim<'r> {
         let running = || others().filter(|(_, r)| r.state == State::Running && !is_inside(r));
         let older = others()
             .filter(|(_, r)| {
-                r.state == State::Waiting && !r.is_aside && !is_inside(r) && r.ticket < self.ticket
+                r.state == State::Waiting
+                    && r.waits_for == WaitsFor::Memory
+                    && !is_inside(r)
+                    && r.ticket < self.ticket
             })
             .min_by_key(|(_, r)| r.ticket);
         let is_alone = running().next().is_none();
@@ -420,7 +455,8 @@ fn has_parent(records: &[Record], record: &Record) -> bool {
     parent.is_some_and(|parent| parent.state == State::Running && parent.ticket == record.parent.1)
 }
 
-/// What each record counts for: what it reserved, or what is reserved within it if that is more.
+/// What each record counts for: what it reserved; what it was seen to use, or what is reserved within it, if that is
+/// more. Whoever takes more than it said, and did not get it promised, has it nevertheless.
 fn weights(records: &[Record]) -> Vec<u64> {
     let mut order: Vec<usize> = (0..records.len()).collect();
     // Whoever is inside came later.
@@ -429,7 +465,7 @@ fn weights(records: &[Record]) -> Vec<u64> {
     let mut weights = vec![0_u64; records.len()];
     for i in order {
         let Some(record) = records.get(i).filter(|record| record.state == State::Running) else { continue };
-        let weight = record.reserved.max(inside.get(i).copied().unwrap_or(0));
+        let weight = record.reserved.max(record.observed).max(inside.get(i).copied().unwrap_or(0));
         if let Some(own) = weights.get_mut(i) {
             *own = weight;
         }
@@ -447,6 +483,13 @@ fn weights(records: &[Record]) -> Vec<u64> {
 fn now() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+/// A request that stands in the ledger but does not wait there.
+#[derive(Debug)]
+pub(super) struct Announced {
+    /// Whose record says that it waits: it is freed as any other.
+    _waits: Reservation,
 }
 
 /// Memory that is held until this is dropped or its process ends.
@@ -479,8 +522,12 @@ impl Reservation {
         record.pid = std::process::id();
         page.write(place, &record)?;
         drop(page);
+        Ok(Reservation::new(book, life, place, record, was_forced))
+    }
+
+    fn new(book: Book, life: File, place: usize, record: Record, was_forced: bool) -> Self {
         let offer = Offer { bytes: record.reserved, threads: record.threads };
-        Ok(Reservation { book, life, place, record, offer, was_forced, driver: None, is_left: false })
+        Reservation { book, life, place, record, offer, was_forced, driver: None, is_left: false }
     }
 
     /// From now on a driver is told what is in use.
@@ -543,7 +590,7 @@ impl Reservation {
     /// The ledger cannot be used any more.
     pub fn shrink(&mut self, bytes: u64) -> Result<()> {
         let shrunk = |record: &mut Record, _: &[Record]| {
-            record.reserved = record.reserved.min(bytes);
+            (record.reserved, record.observed) = (record.reserved.min(bytes), record.observed.min(bytes));
             true
         };
         self.update(shrunk).map(|_| ())
@@ -574,9 +621,16 @@ impl Reservation {
     fn update(&mut self, change: impl FnOnce(&mut Record, &[Record]) -> bool) -> Result<bool> {
         let page = self.book.enter()?;
         let records = page.records()?;
-        // In a file that is not the one where this began the place may be somebody else's.
-        let ours = records.get(self.place).filter(|record| record.ticket == self.record.ticket);
-        let Some(mut record) = ours.copied() else { return Ok(false) };
+        // In a file that is not the one where this began the place is somebody else's, whose ticket may be the same.
+        if !page.is_of(&self.life) {
+            return Ok(false);
+        }
+        let mut record = match records.get(self.place) {
+            Some(record) if record.ticket == self.record.ticket => *record,
+            // Damaged or cut off: that the place is kept alive and holds nothing cannot come about otherwise.
+            None | Some(Record { state: State::Free, .. }) if page.is_kept(self.place)? => self.record,
+            _ => return Ok(false),
+        };
         let allowed = change(&mut record, &records);
         if allowed {
             page.write(self.place, &record)?;
@@ -589,7 +643,7 @@ impl Reservation {
         let (place, ticket) = (self.place, self.record.ticket);
         let page: Page<'_> = self.book.enter()?;
         match page.records()?.get(place) {
-            Some(record) if record.ticket == ticket => page.free(place, &self.life),
+            Some(record) if record.ticket == ticket && page.is_of(&self.life) => page.free(place, &self.life),
             _ => Ok(()),
         }
     }

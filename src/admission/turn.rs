@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::lock;
 use crate::{Error, Result};
 
-/// How often those who wait look whether they still want to.
+/// How often those look whether they still want to who may give up.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The right to be the first of a queue, as long as this lives.
@@ -52,13 +52,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Turns {
-    /// Waits; nothing if the time is over or the caller gave up. `file` is a description of its own.
+    /// Waits; nothing if the time is over or the caller gave up. `file` is a description of its own. Whoever cannot
+    /// give up sleeps until it is the first: hundreds that looked now and then would take a part of the machine.
     pub(super) fn wait(
         &self,
         file: File,
         byte: u64,
         deadline: Instant,
-        is_given_up: &dyn Fn() -> bool,
+        is_given_up: Option<&dyn Fn() -> bool>,
     ) -> Result<Option<Turn>> {
         let about = |e| Error::io("cannot queue in the ledger", e);
         if lock::try_lock(file.as_fd(), byte).map_err(about)? {
@@ -74,11 +75,12 @@ impl Turns {
                 return result.take().transpose().map(|file| file.map(Turn)).map_err(about);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || is_given_up() {
+            if left.is_zero() || is_given_up.is_some_and(|is_given_up| is_given_up()) {
                 *state = State::GivenUp;
                 break;
             }
-            let woken = wait.changed.wait_timeout(state, left.min(LOOK));
+            let pause = if is_given_up.is_some() { left.min(LOOK) } else { left };
+            let woken = wait.changed.wait_timeout(state, pause);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(state);
@@ -136,18 +138,18 @@ mod tests {
         let turns = Turns::default();
         let soon = || Instant::now() + Duration::from_millis(20);
         let late = || Instant::now() + Duration::from_secs(300);
-        let first = turns.wait(open(), 9, soon(), &|| false).unwrap().unwrap();
+        let first = turns.wait(open(), 9, soon(), None).unwrap().unwrap();
         for _ in 0..20 {
-            assert!(turns.wait(open(), 9, soon(), &|| false).unwrap().is_none());
-            assert!(turns.wait(open(), 9, late(), &|| true).unwrap().is_none());
+            assert!(turns.wait(open(), 9, soon(), None).unwrap().is_none());
+            assert!(turns.wait(open(), 9, late(), Some(&|| true)).unwrap().is_none());
         }
         assert_eq!(threads(), 1);
         drop(first);
         // Either the thread that was left behind still waits, or it has ended and holds nothing.
-        let second = turns.wait(open(), 9, late(), &|| false).unwrap().unwrap();
-        assert!(turns.wait(open(), 9, soon(), &|| false).unwrap().is_none());
-        assert!(turns.wait(open(), 10, soon(), &|| false).unwrap().is_some());
+        let second = turns.wait(open(), 9, late(), None).unwrap().unwrap();
+        assert!(turns.wait(open(), 9, soon(), None).unwrap().is_none());
+        assert!(turns.wait(open(), 10, soon(), None).unwrap().is_some());
         drop(second);
-        assert!(turns.wait(open(), 9, late(), &|| false).unwrap().is_some());
+        assert!(turns.wait(open(), 9, late(), None).unwrap().is_some());
     }
 }

@@ -12,8 +12,10 @@
     clippy::print_stderr
 )]
 
+pub mod claims;
 pub mod dwarf;
 pub mod graph;
+pub mod groups;
 pub mod model;
 pub mod oracles;
 pub mod place;

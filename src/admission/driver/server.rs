@@ -299,6 +299,7 @@ impl Server {
         deadline: Instant,
         is_gone: &dyn Fn() -> bool,
     ) -> bool {
+        let mut announced = None;
         loop {
             let seen = locked(&self.state).changes;
             match self.consult(id) {
@@ -309,7 +310,8 @@ impl Server {
                     request.offers = vec![Offer { threads: offer.threads.min(most), ..offer }];
                     return true;
                 }
-                Verdict::Wait => {}
+                // For people alone: what is not written down is only not shown.
+                Verdict::Wait => announced = announced.or_else(|| self.ledger.announce(request).ok()),
             }
             let again = Instant::now() + HEARTBEAT;
             loop {

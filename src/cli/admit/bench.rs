@@ -13,7 +13,11 @@
 //!
 //! Memory is sampled over the trees of processes of all copies, as often as costs no more than a tenth of a CPU, at
 //! most every 10 ms: shorter peaks are missed. The forecast is what `--mem` said; its error is the peak that was seen of
-//! a copy (what cannot be dropped, as the ledger counts it) divided by it.
+//! a copy (what cannot be dropped, as the ledger counts it) divided by it. What was reserved and not used is the
+//! difference of the two over time, of all copies together, in bytes times seconds.
+//!
+//! The time in which somebody waited for memory is what the system says of the control group, or of the whole system
+//! where groups do not tell: what else runs there has its part in it.
 //!
 //! # The JSON
 //!
@@ -36,6 +40,8 @@
 //!   peak_pss_bytes   spread of the highest sum of PSS, null if the system does not tell
 //!   wait_seconds     {p50, p95, max} of the copies' waits for room, null if none reserved
 //!   forecast_ratio   {median, min, max} over the copies, of peak / forecast, null without one
+//!   unused_byte_seconds   spread of what was reserved and not used, null if not all reserved
+//!   memory_stall_seconds  spread of the time in which somebody waited for memory, null if the system does not tell
 //!   failed           copies that did not end with status 0
 //! ```
 
@@ -52,6 +58,7 @@ use btfgen::admission::footprint::tree_footprint;
 use btfgen::admission::gates::Gates;
 use btfgen::admission::ledger::Offer;
 use btfgen::admission::limits::Cpus;
+use btfgen::admission::pressure::{Pressure, Resource};
 use btfgen::admission::size::show_bytes;
 use btfgen::admission::tree_memory;
 use btfgen::{Error, Result};
@@ -116,6 +123,10 @@ struct Trial {
     time: Duration,
     rss: u64,
     pss: Option<u64>,
+    /// Reserved and not used, in bytes times seconds.
+    unused: Option<f64>,
+    /// How long somebody waited for memory meanwhile.
+    stall: Option<Duration>,
     copies: Vec<Copy>,
 }
 
@@ -152,9 +163,11 @@ fn trial(args: &BenchArgs, wishes: &Wishes, count: usize) -> Result<Trial> {
     // The process of each copy; 0 while it has none.
     let processes: Vec<AtomicU32> = (0..count).map(|_| AtomicU32::new(0)).collect();
     let done = AtomicBool::new(false);
+    let stalled = || Pressure::here(&Root::system(), Resource::Memory).map(|memory| memory.some.total_us);
+    let before = stalled();
     let start = Instant::now();
     let (ran, time, seen) = std::thread::scope(|scope| {
-        let sampler = scope.spawn(|| sample(&processes, &done));
+        let sampler = scope.spawn(|| sample(&processes, args.mem.unwrap_or(0), &done));
         let copies: Vec<_> = (1..)
             .zip(&processes)
             .map(|(number, process)| scope.spawn(move || copy(args, wishes, number, process)))
@@ -165,12 +178,14 @@ fn trial(args: &BenchArgs, wishes: &Wishes, count: usize) -> Result<Trial> {
         (ran, time, sampler.join())
     });
     let lost = || Error::io("a thread ended", std::io::ErrorKind::Other.into());
-    let (rss, pss, peaks) = seen.map_err(|_| lost())?;
+    let stall = before.zip(stalled()).and_then(|(before, after)| after.checked_sub(before));
+    let seen = seen.map_err(|_| lost())?;
     let mut copies = Vec::with_capacity(count);
-    for (copy, peak) in ran.into_iter().zip(peaks) {
+    for (copy, peak) in ran.into_iter().zip(seen.peaks) {
         copies.push(Copy { peak, ..copy.map_err(|_| lost())?? });
     }
-    Ok(Trial { time, rss, pss, copies })
+    let unused = copies.iter().all(|copy| copy.waited.is_some()).then_some(seen.unused);
+    Ok(Trial { time, rss: seen.rss, pss: seen.pss, unused, stall: stall.map(Duration::from_micros), copies })
 }
 
 /// Runs one copy, and says meanwhile which process it is.
@@ -208,14 +223,27 @@ fn numbered(arg: &OsStr, number: usize) -> OsString {
     OsString::from_vec(out)
 }
 
-/// Looks at the memory of all copies until they are done: the highest sums of RSS and PSS, and the peak of each.
-fn sample(processes: &[AtomicU32], done: &AtomicBool) -> (u64, Option<u64>, Vec<u64>) {
-    let (mut most_rss, mut most_pss) = (0_u64, Some(0_u64));
-    let mut peaks = vec![0_u64; processes.len()];
+/// What was seen of the memory of some copies.
+struct Seen {
+    /// The highest sums, in bytes.
+    rss: u64,
+    pss: Option<u64>,
+    /// The most that each had, in bytes.
+    peaks: Vec<u64>,
+    /// What they did not have of what was reserved, in bytes times seconds.
+    unused: f64,
+}
+
+/// Looks at the memory of all copies until they are done, of which each has `reserved` bytes.
+fn sample(processes: &[AtomicU32], reserved: u64, done: &AtomicBool) -> Seen {
+    let mut seen = Seen { rss: 0, pss: Some(0), peaks: vec![0; processes.len()], unused: 0.0 };
+    let mut before = Instant::now();
     while !done.load(Ordering::Acquire) {
         let start = Instant::now();
+        let since = (start - before).as_secs_f64();
+        before = start;
         let (mut rss, mut pss) = (0_u64, Some(0_u64));
-        for (process, peak) in processes.iter().zip(&mut peaks) {
+        for (process, peak) in processes.iter().zip(&mut seen.peaks) {
             let pid = process.load(Ordering::Acquire);
             if pid == 0 {
                 continue;
@@ -223,10 +251,12 @@ fn sample(processes: &[AtomicU32], done: &AtomicBool) -> (u64, Option<u64>, Vec<
             let (tree_rss, tree_pss) = tree_footprint(pid);
             rss = rss.saturating_add(tree_rss);
             pss = pss.zip(tree_pss).map(|(sum, tree)| sum.saturating_add(tree));
-            *peak = (*peak).max(tree_memory(pid));
+            let used = tree_memory(pid);
+            *peak = (*peak).max(used);
+            seen.unused += reserved.saturating_sub(used) as f64 * since;
         }
-        most_rss = most_rss.max(rss);
-        most_pss = most_pss.zip(pss).map(|(most, pss)| most.max(pss));
+        seen.rss = seen.rss.max(rss);
+        seen.pss = seen.pss.zip(pss).map(|(most, pss)| most.max(pss));
         // Looking takes a part of the machine that is measured.
         let pause = (9 * start.elapsed()).max(Duration::from_millis(10));
         let end = Instant::now() + pause.min(Duration::from_secs(1));
@@ -234,7 +264,7 @@ fn sample(processes: &[AtomicU32], done: &AtomicBool) -> (u64, Option<u64>, Vec<
             std::thread::sleep(Duration::from_millis(5).min(end.saturating_duration_since(Instant::now())));
         }
     }
-    (most_rss, most_pss, peaks)
+    seen
 }
 
 /// The middle one of some figures and how far they go.
@@ -292,6 +322,10 @@ struct Row {
     /// Of the waits: the middle, 95 of 100, and the longest.
     waits: Option<[f64; 3]>,
     forecast: Option<Spread>,
+    /// In bytes times seconds.
+    unused: Option<Spread>,
+    /// In seconds.
+    stall: Option<Spread>,
     failed: usize,
 }
 
@@ -301,7 +335,10 @@ fn series(args: &BenchArgs, trials: &[Vec<Trial>]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::with_capacity(trials.len());
     for (jobs, trials) in (1..).zip(trials) {
         let before = rows.last().map(|row| row.speedup.median);
-        let pss: Option<Vec<f64>> = trials.iter().map(|trial| trial.pss.map(|pss| pss as f64)).collect();
+        // What is not known of all of them is not known.
+        let all = |of: &dyn Fn(&Trial) -> Option<f64>| {
+            trials.iter().map(of).collect::<Option<Vec<f64>>>().and_then(Spread::of)
+        };
         let copies = || trials.iter().flat_map(|trial| &trial.copies);
         let waits = sorted(copies().filter_map(|copy| copy.waited).map(|wait| wait.as_secs_f64()));
         let forecast = args.mem.filter(|&mem| mem > 0).map(|mem| mem as f64);
@@ -315,9 +352,11 @@ fn series(args: &BenchArgs, trials: &[Vec<Trial>]) -> Vec<Row> {
             gain: before.map(|before| time.of_which(jobs as f64 * one / before)),
             efficiency: time.of_which(one),
             rss,
-            pss: pss.and_then(Spread::of),
+            pss: all(&|trial| trial.pss.map(|pss| pss as f64)),
             waits: rank(&waits, 0.5).zip(rank(&waits, 0.95)).zip(waits.last()).map(|((a, b), c)| [a, b, *c]),
             forecast: forecast.and_then(|f| Spread::of(copies().map(|copy| copy.peak as f64 / f))),
+            unused: all(&|trial| trial.unused).filter(|_| forecast.is_some()),
+            stall: all(&|trial| trial.stall.map(|stall| stall.as_secs_f64())),
             failed: copies().filter(|copy| !copy.ended_well).count(),
         });
     }
@@ -336,6 +375,8 @@ fn report(args: &BenchArgs, series: &[Row]) -> Value {
             "peak_pss_bytes": row.pss.map(Spread::json_bytes),
             "wait_seconds": row.waits.map(|[p50, p95, max]| json!({ "p50": p50, "p95": p95, "max": max })),
             "forecast_ratio": row.forecast.map(Spread::json),
+            "unused_byte_seconds": row.unused.map(Spread::json_bytes),
+            "memory_stall_seconds": row.stall.map(Spread::json),
             "failed": row.failed,
         })
     };
@@ -351,7 +392,7 @@ fn report(args: &BenchArgs, series: &[Row]) -> Value {
 
 fn table(series: &[Row]) -> String {
     let mut text = format!(
-        "{:>4} {:>9} {:>19} {:>6} {:>6} {:>6} {:>12} {:>12}  {:>20} {:>6}\n",
+        "{:>4} {:>9} {:>19} {:>6} {:>6} {:>6} {:>12} {:>12} {:>7}  {:>20} {:>6} {:>14}\n",
         "jobs",
         "T_j s",
         "min to max",
@@ -360,8 +401,10 @@ fn table(series: &[Row]) -> String {
         "E_j",
         "peak RSS",
         "peak PSS",
+        "stall s",
         "waits p50/p95/max s",
-        "use"
+        "use",
+        "unused"
     );
     for row in series {
         let unknown = || "-".to_owned();
@@ -370,8 +413,10 @@ fn table(series: &[Row]) -> String {
         let size = |spread: Spread| show_bytes(spread.median as u64);
         let waits = row.waits.map_or_else(unknown, |[a, b, c]| format!("{a:.2}/{b:.2}/{c:.2}"));
         let used = row.forecast.map_or_else(unknown, |ratio| format!("{:.2}", ratio.median));
+        let stall = row.stall.map_or_else(unknown, |stall| format!("{:.3}", stall.median));
+        let unused = row.unused.map_or_else(unknown, |unused| size(unused) + " s");
         text.push_str(&format!(
-            "{:>4} {:>9.3} {:>19} {:>6.2} {:>6} {:>6.2} {:>12} {:>12}  {:>20} {:>6}\n",
+            "{:>4} {:>9.3} {:>19} {:>6.2} {:>6} {:>6.2} {:>12} {:>12} {:>7}  {:>20} {:>6} {:>14}\n",
             row.jobs,
             row.time.median,
             spread,
@@ -380,8 +425,10 @@ fn table(series: &[Row]) -> String {
             row.efficiency.median,
             size(row.rss),
             row.pss.map_or_else(unknown, size),
+            stall,
             waits,
-            used
+            used,
+            unused
         ));
     }
     text
@@ -468,6 +515,8 @@ mod tests {
             time: Duration::from_secs(seconds),
             rss: 100 * count as u64,
             pss: (count > 1).then_some(60),
+            unused: Some(150.0 * count as f64 * seconds as f64),
+            stall: (count > 1).then_some(Duration::from_millis(500)),
             copies: (0..count)
                 .map(|i| Copy { waited: Some(Duration::from_secs(i as u64)), peak: 50, ended_well: i != 2 })
                 .collect(),
@@ -498,5 +547,12 @@ mod tests {
             json["series"][0]["peak_pss_bytes"].is_null() && json["series"][0]["marginal_gain"].is_null()
         );
         assert_eq!(json["series"][1]["peak_pss_bytes"]["max"], 60);
+        assert_eq!(json["series"][1]["unused_byte_seconds"]["median"], 3000);
+        // Unknown is not zero.
+        assert!(json["series"][0]["memory_stall_seconds"].is_null());
+        assert_eq!(json["series"][1]["memory_stall_seconds"]["median"], 0.5);
+        let text = table(&rows);
+        let columns: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert!(columns[1].contains(&"-") && columns[2].contains(&"0.500"), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use btfgen::admission::Root;
 use btfgen::admission::cgroup::Version;
 use btfgen::admission::jobserver::environment;
-use btfgen::admission::ledger::{Entry, Ledger};
+use btfgen::admission::ledger::{Entry, Ledger, WaitsFor};
 use btfgen::admission::limits::{Bound, Cpus, Limit, Memory};
 use btfgen::admission::pressure::{Pressure, Resource};
 use btfgen::admission::size::show_bytes;
@@ -51,6 +51,7 @@ impl Status {
         let entry = |entry: &Entry| {
             json!({
                 "state": if entry.is_running { "running" } else { "waiting" },
+                "waits_for": (!entry.is_running).then(|| waits_for(entry).0),
                 "label": entry.label,
                 "pid": entry.pid,
                 "reserved_bytes": entry.reserved,
@@ -127,11 +128,12 @@ impl Status {
             Some(entries) => {
                 for entry in entries {
                     let state = if entry.is_running { "running" } else { "waiting" };
+                    let why = if entry.is_running { "" } else { waits_for(entry).1 };
                     let (reserved, used) = (show_bytes(entry.reserved), show_bytes(entry.observed));
                     let seconds = entry.age.as_secs();
                     let label = one_line(&entry.label);
                     let what = format!(
-                        "{reserved} for {label}, process {}, uses {used}, since {seconds} s",
+                        "{reserved} for {label}, process {}, uses {used}, since {seconds} s{why}",
                         entry.pid
                     );
                     line(state, what);
@@ -139,6 +141,16 @@ impl Status {
             }
         }
         text
+    }
+}
+
+/// What one that waits waits for: for programs, and for people.
+fn waits_for(entry: &Entry) -> (&'static str, &'static str) {
+    match entry.waits_for {
+        WaitsFor::Memory => ("memory", ""),
+        WaitsFor::Instances => ("instances", ", for fewer of its name"),
+        WaitsFor::Condition => ("condition", ", for a condition"),
+        WaitsFor::Policy => ("policy", ", for the policy of a driver"),
     }
 }
 
