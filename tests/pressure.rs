@@ -377,10 +377,11 @@ fn modules_give_back_early() {
     let units: Vec<String> = (0..40).map(|i| format!("struct s{i} {{ int a[{i}]; }} v{i};")).collect();
     link(&gcc().unwrap(), &units, &modules.join("m.elf"));
     // Many enough that they are looked at.
-    for i in 0..1500 {
+    for i in 0..3000 {
         fs::hard_link(modules.join("m.elf"), modules.join(format!("m{i}.ko"))).unwrap();
     }
-    let mut command = place.command(&["modules", "-j2", "-o"]);
+    // One after the other: they come behind the large one.
+    let mut command = place.command(&["modules", "-j1", "-o"]);
     command.arg(place.path(output)).arg(&modules).stdout(Stdio::null());
     let mut child = command.spawn().unwrap();
     let (mut most, mut least) = (0, u64::MAX);

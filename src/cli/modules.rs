@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use btfgen::admission::forecast::{BATCH, Features, base_memory};
 use btfgen::admission::return_freed_memory;
@@ -90,12 +89,16 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     };
     // The small ones that follow do not need what the large ones did.
     return_freed_memory();
+    // The largest first: one that begins last would have a worker of its own in the end, and what is left needs less and
+    // less memory.
+    modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
+
     let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
     let btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let base = btf.as_ref().map(Base::new);
     let bytes = modules.iter().map(|(size, _)| size / 2).sum();
-    let mut rest = Rest::new(modules, btf.as_ref().map_or(0, |btf| btf.data().len() as u64));
-    let modules = Arc::clone(&rest.modules);
+    let base_bytes = btf.as_ref().map_or(0, |btf| btf.data().len() as u64);
+    let mut rest = Rest::new(&modules, base_bytes, request.jobs.count());
     let mut share = Share::take(&Work {
         label: "modules",
         jobs: request.jobs,
@@ -122,8 +125,9 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     };
     tree::each(&modules, &teams, of_teams, work, |number, (_, path), mut result| {
         done += 1;
-        rest.end(number);
-        share.needs(rest.point(workers));
+        if let Some(bytes) = rest.end(number, workers) {
+            share.needs(bytes);
+        }
         bar.show(done, modules.len());
         bar.suspend(|| tell_result(request, path, &result, &mut deaf));
         failed += usize::from(result.is_err());
@@ -149,24 +153,41 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
 }
 
 /// The files that are not done yet, and the memory that they can take.
-struct Rest {
-    /// What each is expected to take on one worker, in bytes. The largest come first: one that begins last would have a
-    /// worker of its own in the end, and what is left needs less and less.
-    modules: Arc<[(u64, PathBuf)]>,
+struct Rest<'m> {
+    /// With their sizes in bytes, the largest first.
+    modules: &'m [(u64, PathBuf)],
     is_done: Vec<bool>,
     /// All before this are done.
     first: usize,
     /// What the base takes, in bytes.
     base: u64,
+    /// The size of the largest that was left at the last look, in bytes.
+    looked_at: u64,
+    /// What the largest of those are expected to take on one worker, in bytes; the most first.
+    points: Vec<u64>,
     /// How many times what is expected is reserved, if nothing is remembered.
     margin: f64,
 }
 
-impl Rest {
-    /// `sizes` are the files with their sizes in bytes.
-    fn new(sizes: Vec<(u64, PathBuf)>, base_bytes: u64) -> Self {
-        let mut margin = 1.0_f64;
-        let mut point = |size: u64, path: &Path| {
+/// For each worker so many files are looked at: what takes more is not always larger.
+const LOOKED_AT: usize = 4;
+
+impl<'m> Rest<'m> {
+    fn new(modules: &'m [(u64, PathBuf)], base_bytes: u64, workers: usize) -> Self {
+        let (is_done, base) = (vec![false; modules.len()], base_memory(base_bytes));
+        let mut rest =
+            Rest { modules, is_done, first: 0, base, looked_at: 0, points: Vec::new(), margin: 1.0 };
+        rest.look(workers);
+        rest
+    }
+
+    /// Finds out what the largest take.
+    fn look(&mut self, workers: usize) {
+        let mut left =
+            self.modules.iter().zip(&self.is_done).skip(self.first).filter(|(_, is_done)| !**is_done);
+        self.looked_at = left.clone().next().map_or(0, |((size, _), _)| *size);
+        self.points.clear();
+        for ((size, path), _) in left.by_ref().take(workers.saturating_mul(LOOKED_AT)) {
             let is_plain = path.extension().is_some_and(|ending| ending == "ko");
             let features = match is_plain.then(|| Image::open(path).ok()).flatten() {
                 Some(image) => share::features(&image, 0),
@@ -178,31 +199,33 @@ impl Rest {
                     base_bytes: 0,
                 },
             };
-            margin = margin.max(features.margin());
-            features.point(1)
-        };
-        let mut modules: Vec<_> = sizes.into_iter().map(|(size, path)| (point(size, &path), path)).collect();
-        modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
-        let is_done = vec![false; modules.len()];
-        Rest { modules: modules.into(), is_done, first: 0, base: base_memory(base_bytes), margin }
+            self.margin = self.margin.max(features.margin());
+            self.points.push(features.point(1));
+        }
+        self.points.sort_unstable_by(|a, b| b.cmp(a));
     }
 
-    /// One is done.
-    fn end(&mut self, number: usize) {
+    /// One is done. What is expected to be taken from here on, in bytes, if that is worth another look: each takes
+    /// time, and what is left is half as large.
+    fn end(&mut self, number: usize, workers: usize) -> Option<u64> {
         if let Some(is_done) = self.is_done.get_mut(number) {
             *is_done = true;
         }
         while self.is_done.get(self.first) == Some(&true) {
             self.first += 1;
         }
+        let (largest, _) = self.modules.get(self.first)?;
+        if *largest > self.looked_at / 2 {
+            return None;
+        }
+        self.look(workers);
+        Some(self.point(workers))
     }
 
-    /// What is expected of the anonymous memory at its peak from here on, in bytes, on so many workers: the largest at
-    /// the same time.
+    /// What is expected of the anonymous memory at its peak from here on, in bytes, on so many workers: those that take
+    /// the most at the same time.
     fn point(&self, workers: usize) -> u64 {
-        let modules = self.modules.iter().zip(&self.is_done).skip(self.first);
-        let left = modules.filter(|(_, is_done)| !**is_done).map(|((bytes, _), _)| *bytes);
-        left.take(workers).fold(self.base, u64::saturating_add)
+        self.points.iter().take(workers).copied().fold(self.base, u64::saturating_add)
     }
 }
 
