@@ -1,6 +1,8 @@
 //! What a run did: phases with their times, counts, warnings. Collected here, printed by others.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -91,7 +93,10 @@ pub struct Memory {
 impl Memory {
     /// Raises the figures to what they are now.
     pub fn sample(&mut self) {
-        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return };
+        // In one piece: the system puts it together anew for every part that is asked for.
+        let mut text = [0; 8192];
+        let read = File::open("/proc/self/status").and_then(|mut file| file.read(&mut text));
+        let status = String::from_utf8_lossy(&text[..read.unwrap_or(0)]);
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse::<u64>().ok()
@@ -111,9 +116,11 @@ impl Report {
         parallel: bool,
         stage: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        let (wall, cpu) = (Instant::now(), process_cpu());
+        // Alone, a worker does all by itself; others in the process have nothing to do with it, and need not be asked.
+        let clock = if self.jobs == 1 { thread_cpu } else { process_cpu };
+        let (wall, cpu) = (Instant::now(), clock());
         let result = stage(self);
-        let cpu = process_cpu().saturating_sub(cpu);
+        let cpu = clock().saturating_sub(cpu);
         let wall = wall.elapsed();
         self.phases.push(Phase { name, wall, cpu, parallel });
         // Asking takes longer than many a stage of a small module, which cannot have taken much.
