@@ -5,7 +5,8 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Child, Command};
 
 use common::place::{Place, code, quiet, running, until};
 use serde_json::Value;
@@ -35,25 +36,18 @@ fn ends_as_the_command_ends() {
     assert!(place.entries().is_empty());
 }
 
-const WAIT: &str = "echo runs; read x < \"$1\"";
+/// A command that runs until something is written into the pipe returned.
+fn hold(place: &Place, options: &[&str]) -> (Child, PathBuf) {
+    let pipe = place.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let command = ["--", "sh", "-c", "echo runs; read x < \"$1\"", "x", pipe.to_str().unwrap()];
+    (running(&mut place.command(&[&["admit"], options, &command].concat())), pipe)
+}
 
 #[test]
 fn waits_for_others_and_says_when_it_does_not() {
     let place = Place::new();
-    let pipe = place.path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let pipe = pipe.to_str().unwrap();
-    let mut first = running(&mut place.command(&[
-        "admit",
-        "--mem-budget=1G",
-        "--mem=700M",
-        "--",
-        "sh",
-        "-c",
-        WAIT,
-        "x",
-        pipe,
-    ]));
+    let (mut first, pipe) = hold(&place, &["--mem-budget=1G", "--mem=700M"]);
 
     let strict =
         ["admit", "--mem-budget=1G", "--mem=700M", "--admission=strict", "--max-wait=10ms", "--", "true"];
@@ -89,18 +83,7 @@ fn waits_for_others_and_says_when_it_does_not() {
 #[test]
 fn the_command_holds_on_when_its_supervisor_is_killed() {
     let place = Place::new();
-    let pipe = place.path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let mut first = running(&mut place.command(&[
-        "admit",
-        "--mem=700M",
-        "--",
-        "sh",
-        "-c",
-        WAIT,
-        "x",
-        pipe.to_str().unwrap(),
-    ]));
+    let (mut first, pipe) = hold(&place, &["--mem=700M"]);
     first.kill().unwrap();
     first.wait().unwrap();
     let strict =
@@ -169,22 +152,7 @@ fn an_encode_takes_what_there_is() {
     let (free, jobs, bytes) = encode("a", &[]);
     assert_eq!((free, jobs), (quiet(0), Some(8)));
 
-    let pipe = place.path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let hold = |mem: &str| {
-        running(&mut place.command(&[
-            "admit",
-            "--mem-budget=100G",
-            mem,
-            "--",
-            "sh",
-            "-c",
-            WAIT,
-            "x",
-            pipe.to_str().unwrap(),
-        ]))
-    };
-    let mut other = hold("--mem=1000");
+    let (mut other, pipe) = hold(&place, &["--mem-budget=100G", "--mem=1000"]);
     // Room for one worker and a little more.
     let budget = format!("--mem-budget={}", one + 1000 + one / 100);
     let (narrow, jobs, same) = encode("b", &[&budget, "--admission=strict"]);

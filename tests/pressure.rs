@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use btfgen::admission::Root;
-use btfgen::admission::cgroup::{Chain, Version};
 use btfgen::admission::forecast::Features;
 use btfgen::admission::history::{History, Run};
 use btfgen::admission::strain::{Sensor, Signs};
 use btfgen::{Encoder, Image, Jobs, Options, Throttle};
 use common::Random;
+use common::groups::Group;
 use common::place::{Place, code, quiet, until};
 use common::programs::{gcc, link, long, random_units};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -396,49 +396,9 @@ fn modules_give_back_early() {
     assert!(least < most / 4 * 3 && least > MIB, "{most} at first, {least} at last");
 }
 
-/// A real control group, removed in the end.
-struct Group(PathBuf);
-
-impl Group {
-    /// One below the own group with a limit, if this user may make one.
-    fn new(limit: u64) -> Option<Group> {
-        let chain = Chain::find(&Root::system(), "memory")?;
-        let group = Group(chain.directories.first()?.join(format!("btfgen-test-{}", std::process::id())));
-        let file = match chain.version {
-            Version::V1 => "memory.limit_in_bytes",
-            Version::V2 => "memory.max",
-        };
-        fs::create_dir(&group.0).ok()?;
-        fs::write(group.0.join(file), limit.to_string()).ok()?;
-        Some(group)
-    }
-
-    /// Runs a command within it.
-    fn command(&self, command: &Command) -> Command {
-        let mut inside = Command::new("sh");
-        inside.args(["-c", "echo $$ > \"$0\"/cgroup.procs && exec \"$@\""]).arg(&self.0);
-        inside.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
-        inside
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 fn a_real_group_gets_full() {
-    let Some(group) = Group::new(1024 * MIB) else {
-        return common::skipped("no control group can be made here");
-    };
+    let Some(group) = Group::of_memory(1024 * MIB) else { return };
     let place = Place::new();
     let Some((input, alone)) = long_run(&place, 1.5) else { return };
     let [output, figures] = ["out", "stats"].map(|name| place.path(name));
@@ -446,13 +406,13 @@ fn a_real_group_gets_full() {
     let Ok(taken) = TempDir::new_in("/dev/shm") else { return common::skipped("there is no /dev/shm") };
     let mut stranger = place.program("sh");
     stranger.args(["-c", "head -c 920M /dev/zero > \"$0\"/taken"]).arg(taken.path());
-    assert!(group.command(&stranger).status().unwrap().success());
-    let status = group.command(&place.command(&["admit", "status", "--json"])).output().unwrap();
+    assert!(group.run(&stranger).status().unwrap().success());
+    let status = group.run(&place.command(&["admit", "status", "--json"])).output().unwrap();
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["memory"]["limit"]["bytes"], 1024 * MIB, "{status:#}");
     let mut encode = place.command(&["-j4", "--admission=off", "--stats"]);
     encode.arg(&figures).arg("-o").arg(&output).arg(&input);
-    assert_eq!(code(&group.command(&encode).output().unwrap()), quiet(0));
+    assert_eq!(code(&group.run(&encode).output().unwrap()), quiet(0));
     assert!(fs::read(&output).unwrap() == alone);
     let pressure = &stats(&figures)["pressure"];
     assert!(pressure["level"].as_u64().unwrap() >= 1, "{pressure}");
