@@ -67,8 +67,8 @@ struct Scratch {
 }
 
 thread_local! {
-    /// That of the last small file that this thread has encoded: a tree of modules is a thousand of them, and finding
-    /// the room again takes a tenth of the time.
+    /// That of the last small file that this thread has encoded: a tree of modules is a thousand of them, for each of
+    /// which the same room would have to be found again.
     static SPARE: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
