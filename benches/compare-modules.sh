@@ -34,21 +34,23 @@ def measured(command, **options):
 
 
 with tempfile.TemporaryDirectory() as out:
-    ours = [btfgen, "modules", "-q", f"-j{jobs}", "--flat-arrays", "--base", base, "-o", f"{out}/ours", directory]
-    one = f'exec pahole --btf_base="{base}" --btf_encode_detached="{out}/theirs/$(basename "$1").btf" "$1"'
+    ours = [btfgen, "modules", "-q", f"-j{jobs}", "--flat-arrays", "--base", base, "-o", f"{out}/btfgen", directory]
+    one = f'exec pahole --btf_base="{base}" --btf_encode_detached="{out}/pahole/$(basename "$1").btf" "$1"'
     theirs = ["xargs", "-d", "\n", "-P", str(jobs), "-n1", "sh", "-c", one, "sh"]
-    os.mkdir(f"{out}/theirs")
-    runs = {"btfgen": [], "pahole": []}
+    runs, counts = {"btfgen": [], "pahole": []}, {}
     for rep in range(reps + 1):
         for name, command, text in ("btfgen", ours, ""), ("pahole", theirs, "\n".join(modules)):
+            # As a build has it: nothing is replaced, which file systems make wait for the disk.
+            os.mkdir(f"{out}/{name}")
             status, wall, cpu = measured(command, input=text, text=True)
             # pahole fails on some modules; what it wrote is counted below.
             if status and name == "btfgen":
                 sys.exit(f"exit status {status}: {' '.join(command)}")
             if rep:
                 runs[name].append((wall, cpu))
-    counts = [len(os.listdir(f"{out}/{name}")) for name in ("ours", "theirs")]
-print(f"{len(modules)} modules, {jobs} at a time; outputs: {counts[0]} of btfgen, {counts[1]} of pahole; {reps} runs")
+            counts[name] = len(os.listdir(f"{out}/{name}"))
+            shutil.rmtree(f"{out}/{name}")
+print(f"{len(modules)} modules, {jobs} at a time; outputs: {counts['btfgen']} of btfgen, {counts['pahole']} of pahole; {reps} runs")
 medians = {name: [statistics.median(run[i] for run in of) for i in (0, 1)] for name, of in runs.items()}
 for name, (wall, cpu) in medians.items():
     print(f"{name:16} {wall:8.2f} s wall {cpu:8.2f} s CPU")

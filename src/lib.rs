@@ -29,7 +29,7 @@
 //!
 //! The stages, as [`Encoder::encode`] runs them:
 //!
-//! 1. *open*: an [`Image`] is mapped, the other files that hold parts of its debugging information are found
+//! 1. *open*: an [`Image`] is mapped or read, the other files that hold parts of its debugging information are found
 //!    ([`Files`]), their sections decompressed and relocated where need be, the headers of all units listed
 //!    ([`dwarf::Program`]).
 //! 2. *walk*: every worker takes the next unit, compiles its abbreviations to layouts

@@ -4,14 +4,15 @@
 //! (`benches/forecast`); the margins give way to what is learned from later runs ([`super::margin`]). Kernels with
 //! link-time optimisation on many workers and modules of hundreds of generated headers take more (`outliers.tsv`
 //! there). They are about anonymous memory: what is mapped of the input, the system can drop. What is relocated or
-//! decompressed is held once more.
+//! decompressed is held once more, and a small file is held whole.
 
 /// What is known of an input before it is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
     /// `.debug_info` and `.debug_types`, decompressed, in bytes.
     pub info_bytes: u64,
-    /// What of the debug sections is relocated or decompressed, in bytes of the result, and what that takes besides.
+    /// What of the debug sections is relocated or decompressed, in bytes of the result, what that takes besides, and
+    /// the file itself if it is not mapped.
     pub copied_bytes: u64,
     /// It is an object file, such as a module.
     pub is_relocatable: bool,

@@ -13,7 +13,7 @@ use crate::btf::{Kind, Member, is_identifier};
 use crate::dwarf::{Name, NameId, Program};
 use crate::table::{
     Anchor, AnchorClass, AnchorId, Entry, EntryId, First, Key, Mentions, Part, Ref, StrId, Tables, Variant,
-    hash_bytes,
+    key_of_bytes,
 };
 use crate::{Error, Result};
 
@@ -340,8 +340,8 @@ impl<'a> Interner<'a> {
         let strings = &mut self.tables.strings;
         let id = if is_fine(&bytes, used) {
             // Most are there already, and nothing has to be made of them.
-            let hash = hash_bytes(&bytes);
-            strings.find(&bytes, hash).unwrap_or_else(|| strings.add(bytes.into(), hash))
+            let key = key_of_bytes(&bytes);
+            strings.find(key).unwrap_or_else(|| strings.add(bytes.into(), key))
         } else {
             warnings.count(Warning::NameReplaced);
             strings.intern(identifier_for(&bytes).into())

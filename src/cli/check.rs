@@ -71,7 +71,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         &files,
         &teams,
         &Throttle::default(),
-        |_, file| check(file, base.as_ref(), &kfuncs, request).map_err(|e| e.in_file(&file.path)),
+        |_, _, file| check(file, base.as_ref(), &kfuncs, request).map_err(|e| e.in_file(&file.path)),
         |number, _, result| {
             if let Some(place) = results.get_mut(number) {
                 *place = Some(result);

@@ -117,7 +117,10 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     // Teams of several have one file each, and nothing to begin later: there the workers are made fewer.
     let whole = Throttle::default();
     let of_teams = if each.count() == 1 { share.throttle() } else { &whole };
-    let work = |team: usize, (_, path): &(u64, PathBuf)| {
+    let work = |team: usize, number: usize, (_, path): &(u64, PathBuf)| {
+        if let Some((_, later)) = modules.get(number + workers) {
+            tree::read_ahead(later);
+        }
         let of_workers = if each.count() == 1 { &whole } else { share.throttle() };
         let encoder = Encoder::new(request.options.clone()).jobs(each);
         let encoder = encoder.throttle(of_workers.starting_at(team * each.count()));
@@ -278,7 +281,7 @@ fn encode<'b>(
     signals::expect_of(path);
     let image = Image::open(path)?;
     let in_place = matches!(destination, Some(Destination::Input(_)));
-    if in_place && !image.is_mapped() {
+    if in_place && image.is_unpacked() {
         return Err(
             Error::input("is compressed as a whole").hint("decompress it, or have the output elsewhere: -o")
         );

@@ -210,5 +210,6 @@ pub(crate) fn features(image: &Image, base_bytes: u64) -> Features {
     if features.copied_bytes > 0 {
         features.copied_bytes = features.copied_bytes.saturating_add(image.relocation_memory());
     }
+    features.copied_bytes = features.copied_bytes.saturating_add(image.held_bytes());
     features
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use btfgen::{Error, Result, Throttle, Workers};
+use rustix::fs::{Advice, fadvise};
 
 /// What a module is called by.
 const ENDINGS: [&str; 4] = [".ko", ".ko.xz", ".ko.gz", ".ko.zst"];
@@ -45,14 +46,20 @@ pub(crate) fn stem(path: &Path) -> Option<String> {
     ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).map(str::to_owned)
 }
 
-/// Does `work`, given the number of the team, for each of `items`, one after the other in each team, and tells each result as soon as there is one: the
-/// number of the item, the item and what came of it, never two at a time. No team
-/// takes up the work of another. Of the teams, as many begin another one as `throttle` lets workers go on.
+/// Has the system read a file whose turn is soon, so that nobody waits for the disk then.
+pub(crate) fn read_ahead(path: &Path) {
+    // Whoever needs it says what is wrong with it.
+    let _ = fs::File::open(path).map(|file| fadvise(file, 0, None, Advice::WillNeed));
+}
+
+/// Does `work`, given the numbers of the team and of the item, for each of `items`, one after the other in each team,
+/// and tells each result as soon as there is one: the number of the item, the item and what came of it, never two at a
+/// time. No team takes up the work of another. Of the teams, as many begin another one as `throttle` lets workers go on.
 pub(crate) fn each<T: Sync, R>(
     items: &[T],
     teams: &[Workers],
     throttle: &Throttle,
-    work: impl Fn(usize, &T) -> R + Sync,
+    work: impl Fn(usize, usize, &T) -> R + Sync,
     tell: impl FnMut(usize, &T, R) + Send,
 ) {
     let (next, tell) = (AtomicUsize::new(0), Mutex::new(tell));
@@ -61,7 +68,7 @@ pub(crate) fn each<T: Sync, R>(
         while let Some(_busy) = throttle.enter(team, is_over) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(number) else { return };
-            let result = work(team, item);
+            let result = work(team, number, item);
             let Ok(mut tell) = tell.lock() else { return };
             (*tell)(number, item, result);
         }

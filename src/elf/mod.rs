@@ -1,4 +1,4 @@
-//! ELF files: a mapped [`Image`] with its sections, its symbols, and the kfunc sets of a kernel.
+//! ELF files: an [`Image`] with its sections, its symbols, and the kfunc sets of a kernel.
 //!
 //! In comes a path, out go slices, borrowed wherever the file holds what is asked for. Object files and
 //! compressed sections are made to look like those of a linked file here ([`Image::debug_section`]), so
@@ -31,7 +31,7 @@ use crate::{Error, Result};
 
 use storage::Storage;
 
-/// An ELF file, mapped into memory, with its section headers read and checked.
+/// An ELF file, mapped into memory or read if it is small, with its section headers read and checked.
 #[derive(Debug)]
 pub struct Image {
     path: PathBuf,
@@ -91,10 +91,10 @@ impl Section {
 }
 
 impl Image {
-    /// Maps the file at `path` and reads its section headers. A file that is compressed as a whole (gzip, xz,
+    /// Maps the file at `path`, or reads it if it has 2 MiB or less, and reads its section headers. A file that is compressed as a whole (gzip, xz,
     /// Zstandard) is decompressed into memory: 4 GiB at most, and not more than 1100 times what it has.
     ///
-    /// The file must not shrink while the image lives: the system then ends the process with
+    /// A file that is mapped must not shrink while the image lives: the system then ends the process with
     /// `SIGBUS`. The command line turns that into an error.
     ///
     /// # Errors
@@ -111,12 +111,12 @@ impl Image {
             return Err(Error::input("is a directory, not an ELF file"));
         }
         if !meta.is_file() {
-            return Err(Error::input("is not a regular file, which alone can be mapped"));
+            return Err(Error::input("is not a regular file, which alone can be read at any place"));
         }
         if meta.len() == 0 {
             return Err(Error::input("the file is empty"));
         }
-        let map = Storage::open(&file)?;
+        let map = Storage::open(&file, meta.len())?;
         let data: &[u8] = &map;
         let (sections, header) = match data.get(..5) {
             Some([0x7f, b'E', b'L', b'F', 2]) => read_headers::<spec::FileHeader64<Endianness>>(data)?,
@@ -214,9 +214,14 @@ impl Image {
         self.map.release(part);
     }
 
-    /// True if the file holds these bytes as they are; false if it is compressed as a whole.
-    pub fn is_mapped(&self) -> bool {
-        self.map.is_mapped()
+    /// True if the file is compressed as a whole, and holds other bytes.
+    pub fn is_unpacked(&self) -> bool {
+        self.map.is_unpacked()
+    }
+
+    /// Bytes of memory that hold the file, which the system cannot take and read again.
+    pub fn held_bytes(&self) -> u64 {
+        self.map.held_bytes()
     }
 
     /// The first section of that name.

@@ -1,4 +1,4 @@
-//! Where the bytes of a file are: mapped, or in memory after the whole file was decompressed.
+//! Where the bytes of a file are: mapped, or in memory if it is small or was decompressed as a whole.
 
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
@@ -13,6 +13,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) enum Storage {
     Mapped(Mmap),
+    /// What a small file holds.
+    Read(Vec<u8>),
     /// What a compressed file holds, such as `x.ko.xz`.
     Unpacked(Vec<u8>),
 }
@@ -25,12 +27,24 @@ enum Packing {
     Zstd,
 }
 
+/// Bytes of the largest file that is read: up to here a copy takes less time than to find page after page when it is
+/// first touched, and to take the map away from all threads in the end. Half of a kernel's modules are smaller.
+const MAX_READ: u64 = 2 << 20;
+
 /// Bytes that a compressed file may hold: the largest modules of kernels, with DWARF, have one fourth of it.
 const MAX_UNPACKED: u64 = 4 << 30;
 
 impl Storage {
-    /// Maps a regular file that is not empty, or decompresses it.
-    pub(super) fn open(file: &File) -> Result<Storage> {
+    /// Reads or maps a regular file of `size` bytes, of which there are some, or decompresses it.
+    pub(super) fn open(file: &File, size: u64) -> Result<Storage> {
+        if size <= MAX_READ {
+            let mut bytes = Vec::with_capacity(size as usize + 1);
+            file.take(size).read_to_end(&mut bytes).map_err(|e| Error::io("cannot read", e))?;
+            return match packing(&bytes) {
+                Some(packing) => unpack(&bytes, packing).map(Storage::Unpacked),
+                None => Ok(Storage::Read(bytes)),
+            };
+        }
         // SAFETY: the map is private to this process and never written; that the file does not change
         // meanwhile is the documented duty of the caller, and what every reader of a mapped file relies on.
         #[allow(unsafe_code)]
@@ -56,9 +70,17 @@ impl Storage {
         let _ = released;
     }
 
-    /// True if the file holds these bytes as they are.
-    pub(super) fn is_mapped(&self) -> bool {
-        matches!(self, Storage::Mapped(_))
+    /// True if the file holds other bytes, these in few.
+    pub(super) fn is_unpacked(&self) -> bool {
+        matches!(self, Storage::Unpacked(_))
+    }
+
+    /// Bytes of memory that hold them, which the system cannot read again from the file.
+    pub(super) fn held_bytes(&self) -> u64 {
+        match self {
+            Storage::Mapped(_) => 0,
+            Storage::Read(bytes) | Storage::Unpacked(bytes) => bytes.len() as u64,
+        }
     }
 }
 
@@ -68,7 +90,7 @@ impl Deref for Storage {
     fn deref(&self) -> &[u8] {
         match self {
             Storage::Mapped(map) => map,
-            Storage::Unpacked(bytes) => bytes,
+            Storage::Read(bytes) | Storage::Unpacked(bytes) => bytes,
         }
     }
 }

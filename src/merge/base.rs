@@ -48,6 +48,8 @@ struct Facts {
     anchor: Key,
     /// It only declares that name.
     declares: bool,
+    /// It has no name of its own, and whoever looks for its content finds it.
+    is_found: bool,
 }
 
 /// What there is of a name of a struct, union or enum. Void is none.
@@ -78,10 +80,16 @@ impl<'b> Base<'b> {
             let label = ty.and_then(|ty| label_of(btf, &ty));
             let anchor = ty.and_then(|ty| anchor_of(&ty));
             let (anchor_key, declares) = anchor.unwrap_or_default();
-            base.facts.push(Facts { label: label.unwrap_or_default(), anchor: anchor_key, declares });
-            if let (Some(ty), Some(label)) = (ty, label) {
-                base.add(&ty, label, anchor);
-            }
+            let is_found = match (ty, label) {
+                (Some(ty), Some(label)) => base.add(&ty, label, anchor),
+                _ => false,
+            };
+            base.facts.push(Facts {
+                label: label.unwrap_or_default(),
+                anchor: anchor_key,
+                declares,
+                is_found,
+            });
         }
         base.definitions.sort_unstable();
         for (i, (label, _)) in base.definitions.iter().enumerate() {
@@ -90,11 +98,11 @@ impl<'b> Base<'b> {
         base
     }
 
-    fn add(&mut self, ty: &Type<'_>, label: Key, anchor: Option<(Key, bool)>) {
+    /// True if its content is looked for, and new.
+    fn add(&mut self, ty: &Type<'_>, label: Key, anchor: Option<(Key, bool)>) -> bool {
         let Some((anchor, declares)) = anchor else {
             let content = content(label, ty.references());
-            self.contents.entry(content).or_insert(ty.id());
-            return;
+            return *self.contents.entry(content).or_insert(ty.id()) == ty.id();
         };
         let name = self.names.entry(anchor).or_default();
         let lowest = if declares { &mut name.declaration } else { &mut name.definition };
@@ -105,6 +113,7 @@ impl<'b> Base<'b> {
             name.definitions += 1;
             self.definitions.push((label, ty.id()));
         }
+        false
     }
 
     /// The BTF itself.
@@ -132,6 +141,11 @@ impl<'b> Base<'b> {
     /// The type without a name of its own that has that label and refers to these.
     pub(super) fn find(&self, label: Key, references: impl Iterator<Item = TypeId>) -> Option<TypeId> {
         self.contents.get(&content(label, references)).copied()
+    }
+
+    /// True if [`find`](Self::find) gives this type for its own label and references.
+    pub(super) fn is_found(&self, id: TypeId) -> bool {
+        self.facts.get(id.0 as usize).is_some_and(|facts| facts.is_found)
     }
 
     /// What there is of a name.

@@ -59,7 +59,7 @@ impl<'b> Shared<'b> {
         let mut ids = pairs.definitions();
         let meant = pairs.meant(&ids);
         pairs.declarations(alive, &meant, &mut ids);
-        Shared { base, ids: module.everything_else(base, alive, &meant, ids), is_complete }
+        Shared { base, ids: pairs.everything_else(alive, &meant, ids), is_complete }
     }
 
     /// The id of the equal type of the base.
@@ -170,66 +170,6 @@ impl<'m, 'a> Module<'m, 'a> {
         let target = target.then(|| written(entry.target)).into_iter();
         let index = index.then_some(self.resolution.index).into_iter();
         target.chain(index).chain(parts.iter().map(move |part| written(part.target)))
-    }
-
-    /// Adds to the ids of definitions and declarations those of all other entries, bottom-up.
-    ///
-    /// A struct or union without a name that is a part of shared ones goes with them, also if it refers to
-    /// something that the base only declares.
-    fn everything_else(
-        &self,
-        base: &Base<'_>,
-        alive: &[EntryId],
-        meant: &HashMap<EntryId, TypeId>,
-        mut ids: Vec<Option<TypeId>>,
-    ) -> Vec<Option<TypeId>> {
-        #[derive(Clone, Copy, PartialEq)]
-        enum State {
-            New,
-            Open,
-            Done,
-        }
-        let mut states = vec![State::New; self.tables.types.len()];
-        for &id in alive {
-            let kind = self.tables.types.get(id).kind;
-            let own = matches!(kind, Kind::Func | Kind::Var | Kind::Datasec);
-            if own || self.is_definition(id) || self.declares(id).is_some() {
-                states[id.0 as usize] = State::Done;
-            }
-        }
-        let (mut stack, mut references) = (Vec::new(), Vec::new());
-        for &id in alive {
-            stack.push(id);
-            while let Some(&top) = stack.last() {
-                let i = top.0 as usize;
-                if states[i] == State::New {
-                    states[i] = State::Open;
-                    stack.extend(
-                        self.references(top).flatten().filter(|r| states[r.0 as usize] == State::New),
-                    );
-                    continue;
-                }
-                stack.pop();
-                if states[i] == State::Done {
-                    continue;
-                }
-                states[i] = State::Done;
-                // What is still open refers to this one: a circle without a name, which has no bottom.
-                let id_of = |reference: Option<EntryId>| match reference {
-                    None => Some(TypeId::VOID),
-                    Some(entry) => ids[entry.0 as usize],
-                };
-                references.clear();
-                let is_whole = self.references(top).all(|reference| {
-                    let id = id_of(reference);
-                    references.extend(id);
-                    id.is_some()
-                });
-                let found = is_whole.then(|| base.find(self.label(top), references.iter().copied()));
-                ids[i] = found.flatten().or_else(|| meant.get(&top).copied());
-            }
-        }
-        ids
     }
 }
 
@@ -423,5 +363,84 @@ impl<'p, 'm, 'a> Pairs<'p, 'm, 'a> {
             };
             ids[id.0 as usize] = Some(found).filter(|&found| found != TypeId::VOID);
         }
+    }
+
+    /// Adds to the ids of definitions and declarations those of all other entries, bottom-up.
+    ///
+    /// A struct or union without a name that is a part of shared ones goes with them, also if it refers to
+    /// something that the base only declares.
+    fn everything_else(
+        &self,
+        alive: &[EntryId],
+        meant: &HashMap<EntryId, TypeId>,
+        mut ids: Vec<Option<TypeId>>,
+    ) -> Vec<Option<TypeId>> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            New,
+            Open,
+            Done,
+        }
+        let module = self.module;
+        let mut states = vec![State::New; module.tables.types.len()];
+        for &id in alive {
+            let kind = module.tables.types.get(id).kind;
+            let own = matches!(kind, Kind::Func | Kind::Var | Kind::Datasec);
+            if own || module.is_definition(id) || module.declares(id).is_some() {
+                states[id.0 as usize] = State::Done;
+            }
+        }
+        let (mut stack, mut references) = (Vec::new(), Vec::new());
+        for &id in alive {
+            stack.push(id);
+            while let Some(&top) = stack.last() {
+                let i = top.0 as usize;
+                if states[i] == State::New {
+                    states[i] = State::Open;
+                    stack.extend(
+                        module.references(top).flatten().filter(|r| states[r.0 as usize] == State::New),
+                    );
+                    continue;
+                }
+                stack.pop();
+                if states[i] == State::Done {
+                    continue;
+                }
+                states[i] = State::Done;
+                let agreed = self.agreed(top, &ids);
+                debug_assert!(agreed.is_none() || agreed == self.found(top, &ids, &mut references));
+                let found = agreed.or_else(|| self.found(top, &ids, &mut references));
+                ids[i] = found.or_else(|| meant.get(&top).copied());
+            }
+        }
+        ids
+    }
+
+    /// The type without a name of its own that has the content of an entry. `references` is room.
+    fn found(&self, entry: EntryId, ids: &[Option<TypeId>], references: &mut Vec<TypeId>) -> Option<TypeId> {
+        references.clear();
+        for reference in self.module.references(entry) {
+            references.push(match reference {
+                None => TypeId::VOID,
+                // What is still open refers to this one: a circle without a name, which has no bottom.
+                Some(entry) => ids[entry.0 as usize]?,
+            });
+        }
+        self.base.find(self.module.label(entry), references.iter().copied())
+    }
+
+    /// What [`found`](Self::found) gives, if it can be told without looking: the type that the entry was paired with,
+    /// where what both refer to is the same in the end, and no lower id has that content.
+    fn agreed(&self, entry: EntryId, ids: &[Option<TypeId>]) -> Option<TypeId> {
+        let (id, pair) = self.first[entry.0 as usize];
+        let is_same = |&edge: &u32| {
+            let Pair { entry, id, .. } = self.pairs[edge as usize];
+            ids[entry.0 as usize] == Some(id)
+        };
+        // Void is paired with nothing, and not found either.
+        let agrees = self.base.is_found(id)
+            && !self.pairs[pair as usize].refuted
+            && self.edges_of(pair as usize).iter().all(is_same);
+        agrees.then_some(id)
     }
 }

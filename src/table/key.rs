@@ -82,8 +82,13 @@ fn word(bytes: &[u8]) -> u64 {
     }
 }
 
-/// The hash of a string's bytes; fixed like keys.
+/// The lower lane of [`key_of_bytes`].
 pub fn hash_bytes(bytes: &[u8]) -> u64 {
+    key_of_bytes(bytes).lo
+}
+
+/// The key of a string's bytes.
+pub fn key_of_bytes(bytes: &[u8]) -> Key {
     let mut hasher = KeyHasher::new(bytes.len() as u64);
     let mut chunks = bytes.chunks_exact(16);
     for chunk in &mut chunks {
@@ -91,7 +96,7 @@ pub fn hash_bytes(bytes: &[u8]) -> u64 {
     }
     let rest = chunks.remainder();
     hasher.pair(word(&rest[..rest.len().min(8)]), word(&rest[rest.len().min(8)..]));
-    hasher.finish().lo
+    hasher.finish()
 }
 
 /// A hasher for tables of keys: a key is a hash already.

@@ -14,7 +14,7 @@ mod types;
 mod variable;
 
 pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
-pub use key::{Key, KeyHasher, KeyIdentity, KeyMap, hash_bytes};
+pub use key::{Key, KeyHasher, KeyIdentity, KeyMap, hash_bytes, key_of_bytes};
 pub use sighting::{Role, Sighted, Sighting, Unwanted, Word};
 pub use split::{Meaning, Meanings, Refined, Skeleton, SkeletonRef};
 pub use strings::{StrId, Strings};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hashbrown::HashTable;
 
-use super::key::hash_bytes;
+use super::key::{Key, key_of_bytes};
 
 /// A string of a [`Strings`]; 0 is the empty one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
@@ -16,15 +16,28 @@ impl StrId {
 }
 
 /// Strings by content. Most of them are borrowed from the input.
+///
+/// They are told apart by their [`key_of_bytes`] alone, as types are by their keys: to read again what was found takes
+/// longer than to find it.
 #[derive(Debug)]
 pub struct Strings<'a> {
-    strings: Vec<(Cow<'a, [u8]>, u64)>,
-    index: HashTable<u32>,
+    strings: Vec<Cow<'a, [u8]>>,
+    /// The lower lanes of their keys.
+    hashes: Vec<u64>,
+    index: HashTable<Known>,
+}
+
+/// A string in the index, which holds nothing that must be aligned to more than it takes.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    id: u32,
+    /// The upper lane of its key.
+    hi: [u8; 8],
 }
 
 impl Default for Strings<'_> {
     fn default() -> Self {
-        let mut strings = Strings { strings: Vec::new(), index: HashTable::new() };
+        let mut strings = Strings { strings: Vec::new(), hashes: Vec::new(), index: HashTable::new() };
         strings.intern(Cow::Borrowed(b""));
         strings
     }
@@ -33,42 +46,43 @@ impl Default for Strings<'_> {
 impl<'a> Strings<'a> {
     /// The id of `string`.
     pub fn intern(&mut self, string: Cow<'a, [u8]>) -> StrId {
-        let hash = hash_bytes(&string);
-        self.find(&string, hash).unwrap_or_else(|| self.add(string, hash))
+        let key = key_of_bytes(&string);
+        self.find(key).unwrap_or_else(|| self.add(string, key))
     }
 
-    /// The id of the string with these bytes and the [`hash_bytes`] of them, if it is there.
-    pub fn find(&self, bytes: &[u8], hash: u64) -> Option<StrId> {
-        let same = |&i: &u32| {
-            let (string, known) = &self.strings[i as usize];
-            *known == hash && string.len() == bytes.len() && **string == *bytes
-        };
-        self.index.find(hash, same).map(|&i| StrId(i))
+    /// The id of the string whose bytes have this [`key_of_bytes`], if it is there.
+    #[inline]
+    pub fn find(&self, key: Key) -> Option<StrId> {
+        let hi = key.hi.to_ne_bytes();
+        self.index.find(key.lo, |known| known.hi == hi).map(|known| StrId(known.id))
     }
 
     /// Adds a string that was not found.
-    pub fn add(&mut self, string: Cow<'a, [u8]>, hash: u64) -> StrId {
+    pub fn add(&mut self, string: Cow<'a, [u8]>, key: Key) -> StrId {
         let id = self.strings.len() as u32;
-        self.strings.push((string, hash));
-        self.index.insert_unique(hash, id, |&i| self.strings[i as usize].1);
+        self.strings.push(string);
+        self.hashes.push(key.lo);
+        let known = Known { id, hi: key.hi.to_ne_bytes() };
+        self.index.insert_unique(key.lo, known, |known| self.hashes[known.id as usize]);
         StrId(id)
     }
 
     /// Makes room for so many more strings.
     pub fn reserve(&mut self, strings: usize) {
         self.strings.reserve(strings);
-        self.index.reserve(strings, |&i| self.strings[i as usize].1);
+        self.hashes.reserve(strings);
+        self.index.reserve(strings, |known| self.hashes[known.id as usize]);
     }
 
     /// The bytes of a string.
     pub fn get(&self, id: StrId) -> &[u8] {
-        &self.strings[id.0 as usize].0
+        &self.strings[id.0 as usize]
     }
 
-    /// The hash of a string's bytes, the same in every table.
+    /// The lower lane of the key of a string's bytes, the same in every table.
     #[inline]
     pub fn hash(&self, id: StrId) -> u64 {
-        self.strings[id.0 as usize].1
+        self.hashes[id.0 as usize]
     }
 
     /// How many strings there are, the empty one included.
@@ -79,9 +93,6 @@ impl<'a> Strings<'a> {
 
     /// Takes over all strings of `other`; returns their new ids by their old ones.
     pub(super) fn join(&mut self, other: Strings<'a>) -> Vec<StrId> {
-        let join = |(string, hash): (Cow<'a, [u8]>, u64)| {
-            self.find(&string, hash).unwrap_or_else(|| self.add(string, hash))
-        };
-        other.strings.into_iter().map(join).collect()
+        other.strings.into_iter().map(|string| self.intern(string)).collect()
     }
 }
