@@ -90,6 +90,18 @@ pub struct Memory {
     pub file_bytes: u64,
 }
 
+impl Outcome {
+    fn add(&mut self, other: &Outcome) {
+        self.found += other.found;
+        self.encoded += other.encoded;
+        add_counts(&mut self.skipped, &other.skipped);
+    }
+}
+
+fn add_counts(counts: &mut BTreeMap<&'static str, u64>, others: &BTreeMap<&'static str, u64>) {
+    others.iter().for_each(|(name, n)| *counts.entry(name).or_default() += n);
+}
+
 impl Memory {
     /// Raises the figures to what they are now.
     pub fn sample(&mut self) {
@@ -109,6 +121,44 @@ impl Memory {
 }
 
 impl Report {
+    /// Adds what another run of this process did. Times are added as well, also those of runs that went on side by
+    /// side; what each worker took is left out.
+    pub fn add(&mut self, other: &Report) {
+        self.debug_info_bytes += other.debug_info_bytes;
+        self.units += other.units;
+        self.units_skipped += other.units_skipped;
+        self.units_rewalked += other.units_rewalked;
+        for phase in &other.phases {
+            match self.phases.iter_mut().find(|known| known.name == phase.name) {
+                Some(known) => {
+                    known.wall += phase.wall;
+                    known.cpu += phase.cpu;
+                    known.parallel |= phase.parallel;
+                }
+                None => self.phases.push(phase.clone()),
+            }
+        }
+        let counts = [
+            (&mut self.types_in, &other.types_in),
+            (&mut self.types_out, &other.types_out),
+            (&mut self.types_in_base, &other.types_in_base),
+            (&mut self.warnings, &other.warnings),
+            (&mut self.violations, &other.violations),
+        ];
+        counts.into_iter().for_each(|(counts, others)| add_counts(counts, others));
+        self.functions.add(&other.functions);
+        self.variables.add(&other.variables);
+        self.kfuncs.add(&other.kfuncs);
+        self.split_names.extend_from_slice(&other.split_names);
+        self.split_names.sort_unstable();
+        self.split_names.dedup();
+        self.output_bytes += other.output_bytes;
+        self.distilled_bytes += other.distilled_bytes;
+        self.memory.peak_rss_bytes = self.memory.peak_rss_bytes.max(other.memory.peak_rss_bytes);
+        self.memory.anon_bytes = self.memory.anon_bytes.max(other.memory.anon_bytes);
+        self.memory.file_bytes = self.memory.file_bytes.max(other.memory.file_bytes);
+    }
+
     /// Runs a stage and notes what it took.
     pub(crate) fn phase<T>(
         &mut self,

@@ -118,6 +118,53 @@ fn one_that_fails_stops_no_other() {
 }
 
 #[test]
+fn figures_are_those_of_all() {
+    let Some(kernel) = Kernel::new() else { return };
+    fs::write(kernel.path("mods/zzz.ko"), "no ELF file").unwrap();
+    let args =
+        ["modules", "--base", "vmlinux.btf", "-v", "--stats", "stats.json", "mods", "-o", "out", "-j2"];
+    let output = kernel.btfgen(&args);
+    assert_eq!(output.status.code(), Some(1));
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(kernel.path(name)).unwrap()).unwrap()
+    };
+    let all = json("stats.json");
+    let input = &all["input"];
+    assert_eq!(
+        (&input["modules"], &input["modules_empty"], &input["modules_failed"]),
+        (&4.into(), &1.into(), &1.into())
+    );
+    let sum = |of: &dyn Fn(&serde_json::Value) -> u64| -> u64 {
+        let alone = |name: &&str| {
+            let args = [name, "--base", "vmlinux.btf", "-o", "alone.btf", "--stats", "alone.json"];
+            assert!(kernel.btfgen(&args).status.success());
+            of(&json("alone.json"))
+        };
+        ["mods/one.ko", "mods/below/two.ko"].iter().map(alone).sum()
+    };
+    for pointer in [
+        "/input/units",
+        "/input/debug_info_bytes",
+        "/output/output_bytes",
+        "/types_in/struct",
+        "/types_out/struct",
+        "/types_in_base/struct",
+        "/functions/encoded",
+    ] {
+        let of = |value: &serde_json::Value| value.pointer(pointer).and_then(|n| n.as_u64()).unwrap_or(0);
+        assert!(of(&all) > 0, "{pointer}");
+        assert_eq!(of(&all), sum(&of), "{pointer}");
+    }
+    assert_eq!((&all["jobs"], &all["pressure"]["level"]), (&2.into(), &0.into()));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("4 modules"), "{told}");
+    assert!(told.contains("modules that failed"), "{told}");
+    // It never replaces what a module becomes.
+    let args = ["modules", "--base", "vmlinux.btf", "--stats", "out/one.btf", "mods/one.ko", "-o", "out"];
+    assert_eq!(kernel.btfgen(&args).status.code(), Some(2));
+}
+
+#[test]
 fn compressed_modules_give_what_plain_ones_give() {
     let Some(kernel) = Kernel::new() else { return };
     let plain = kernel.alone("mods/one.ko");

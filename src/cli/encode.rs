@@ -152,7 +152,17 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     // The system counts pages for it: only if somebody wants to know.
     let wanted = request.verbose || stats.is_some();
     let footprint = wanted.then(|| Footprint::of(std::process::id())).flatten();
-    let run = Run { request, report: &report, wall, cpu, footprint, pressure };
+    let run = Run {
+        input: report::Input::File(input),
+        output: Some(request.output.path()),
+        base: request.base.as_deref(),
+        options: &request.options,
+        report: &report,
+        wall,
+        cpu,
+        footprint,
+        pressure,
+    };
     let json = stats.as_ref().map(|_| report::json(&run));
     if let (Some(target), Some(json)) = (&stats, &json) {
         staged.push(target.stage(vec![json])?);
@@ -220,7 +230,7 @@ fn timed<T>(name: &'static str, stage: impl FnOnce() -> T) -> (T, Phase) {
 }
 
 /// CPU time of the process so far.
-fn process_cpu() -> Duration {
+pub(crate) fn process_cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
+use btfgen::admission::footprint::Footprint;
 use btfgen::admission::forecast::{BATCH, Features, base_memory};
 use btfgen::admission::return_freed_memory;
 use btfgen::btf::{Btf, Writer};
@@ -18,10 +20,12 @@ use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Order, Result, Throttle
 use serde_json::json;
 
 use super::admit::Wishes;
-use super::encode::{Bar, has_nothing, rewritten};
+use super::encode::{Bar, has_nothing, process_cpu, rewritten};
 use super::output::{self, Destination, Staged, Target};
+use super::report::{self, Input, Run};
 use super::share::{self, Kind, Share, Work};
 use super::source::BaseFile;
+use super::watch::Taken;
 use super::{complain, one_line, signals, tell, tree};
 
 /// Where the outputs of many files go.
@@ -33,6 +37,17 @@ pub(crate) enum Outputs {
     Directory(PathBuf),
     /// All into one, every type once.
     Merged(Destination),
+}
+
+impl Outputs {
+    /// The path that they have in common.
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Outputs::InPlace => None,
+            Outputs::Directory(path) => Some(path),
+            Outputs::Merged(destination) => Some(destination.path()),
+        }
+    }
 }
 
 /// An encode of many files.
@@ -54,6 +69,10 @@ pub(crate) struct Request {
     pub(crate) wishes: Wishes,
     /// The results are JSON.
     pub(crate) json: bool,
+    /// Where the figures go as JSON.
+    pub(crate) stats: Option<Destination>,
+    /// The figures go to standard error as a tree.
+    pub(crate) verbose: bool,
     /// A bar shows on standard error how far it is, if that is a terminal.
     pub(crate) progress: bool,
 }
@@ -64,6 +83,7 @@ pub(crate) struct Request {
 /// The base is of no use, there is no file, or two would have one output. Errors of single files were told
 /// already.
 pub(crate) fn run(request: &Request) -> Result<ExitCode> {
+    let start = Instant::now();
     let mut modules = Vec::new();
     for input in &request.inputs {
         tree::collect(input, &mut modules)?;
@@ -79,6 +99,10 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
                 return Err(Error::usage(message).in_file(path));
             }
         }
+        if let Some(path) = request.stats.as_ref().and_then(|stats| outputs.get(stats.path())) {
+            let message = format!("the output of {} and --stats both go to the same file", path.display());
+            return Err(Error::usage(message));
+        }
         fs::create_dir_all(directory).map_err(|e| Error::io("cannot create", e).in_file(directory))?;
     }
     let read: Vec<&Path> =
@@ -87,6 +111,12 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         Outputs::Merged(destination) => Some(Target::new(destination, &read)?),
         _ => None,
     };
+    let stats = request.stats.as_ref().map(|stats| Target::new(stats, &read)).transpose()?;
+    if let (Some(stats), Some(merged)) = (&stats, &merged)
+        && stats.collides_with(merged)
+    {
+        return Err(Error::usage("the output and --stats both go to the same file"));
+    }
     // The small ones that follow do not need what the large ones did.
     return_freed_memory();
     // The largest first: one that begins last would have a worker of its own in the end, and what is left needs less and
@@ -109,7 +139,9 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.
     let each = Jobs::exactly(share.jobs().get() / workers);
-    let (mut done, mut failed, mut deaf) = (0, 0, false);
+    let (mut done, mut empty, mut failed, mut deaf) = (0, 0, 0, false);
+    let wanted = request.verbose || stats.is_some();
+    let mut report = Report::default();
     // By path, for what all of them become does not depend on who was first.
     let mut kept = BTreeMap::new();
     let bar = Bar::new(request.progress, "modules");
@@ -134,11 +166,16 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         bar.show(done, modules.len());
         bar.suspend(|| tell_result(request, path, &result, &mut deaf));
         failed += usize::from(result.is_err());
+        match &result {
+            Ok(Done { report: Some(one), .. }) if wanted => report.add(one),
+            Ok(Done { report: None, .. }) => empty += 1,
+            _ => {}
+        }
         if let Some(btf) = result.as_mut().ok().and_then(|done| done.kept.take()) {
             kept.insert(&modules[number].1, btf);
         }
     });
-    let peak = share.give_back().peak;
+    let Taken { peak, pressure } = share.give_back();
     bar.clear();
     if failed == 0 {
         share.remember(peak);
@@ -148,7 +185,30 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         tell(&format!("btfgen: {failed} of {} modules failed{whole}\n", modules.len()));
     } else if let Some(target) = merged {
         let bytes = put_together(&kept, base.as_ref(), request.options.order)?;
+        report.output_bytes = bytes.len() as u64;
         target.stage(vec![&bytes])?.commit()?;
+    }
+    if wanted {
+        report.jobs = share.jobs().get();
+        report.memory.sample();
+        report.memory.anon_bytes = report.memory.anon_bytes.max(peak);
+        let run = Run {
+            input: Input::Modules { all: modules.len(), empty, failed },
+            output: request.outputs.path(),
+            base: request.base.as_deref(),
+            options: &request.options,
+            report: &report,
+            wall: start.elapsed(),
+            cpu: process_cpu(),
+            footprint: Footprint::of(std::process::id()),
+            pressure,
+        };
+        if let Some(target) = &stats {
+            target.stage(vec![&report::json(&run)])?.commit()?;
+        }
+        if request.verbose {
+            tell(&report::tree(&run));
+        }
     }
     // They go with the process, which ends now.
     std::mem::forget(base);

@@ -334,6 +334,16 @@ struct ModulesArgs {
     #[arg(long)]
     json: bool,
 
+    /// Write what was done as JSON, as encode does; - for standard output
+    ///
+    /// Counts, bytes and times are those of all modules together.
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
+    stats: Option<Destination>,
+
+    /// Say on standard error what was done, all modules together
+    #[arg(short, long)]
+    verbose: bool,
+
     /// Show no progress bar
     #[arg(short, long)]
     quiet: bool,
@@ -355,6 +365,8 @@ impl ModulesArgs {
             jobs: jobs.unwrap_or_default(),
             wishes: wishes.all(),
             json: self.json,
+            stats: self.stats,
+            verbose: self.verbose,
             progress: !self.quiet,
         }
     }

@@ -8,12 +8,13 @@
 //! ```text
 //! schema_version   1
 //! btfgen_version   "0.1.0"
-//! input            path, debug_info_bytes, units, units_skipped (by language), units_rewalked
-//! output           path, base (null without one), output_bytes, distilled_bytes (0 without)
+//! input            path, debug_info_bytes, units, units_skipped (by language), units_rewalked; of many files in place of
+//!                  the path: modules, modules_empty (nothing to encode), modules_failed
+//! output           path (null of many in place), base (null without one), output_bytes, distilled_bytes (0 without)
 //! options          features [NAME...], order "name" or "first", flat_arrays, lang_exclude [CODE...]
 //! jobs             number of workers
 //! total            wall_seconds, cpu_seconds
-//! phases           [{name, wall_seconds, cpu_seconds, parallel}...] in their order
+//! phases           [{name, wall_seconds, cpu_seconds, parallel}...] in their order; of many files the sums
 //! workers          [{cpu_seconds}...]
 //! types_in         {KIND: occurrences in the input}, kinds in lower case
 //! types_out        {KIND: types in the output}
@@ -30,21 +31,35 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use btfgen::admission::footprint::Footprint;
 use btfgen::report::{Outcome, Report, SCHEMA_VERSION};
-use btfgen::{Features, Order};
+use btfgen::{Features, Options, Order};
 use serde_json::{Value, json};
 
-use super::encode::Request;
 use super::one_line;
 use super::watch::Pressure;
 
+/// What was encoded.
+pub(crate) enum Input<'a> {
+    /// One file.
+    File(&'a Path),
+    /// Many, of which some had nothing to encode and some failed.
+    Modules { all: usize, empty: usize, failed: usize },
+}
+
 /// A run that came to its end.
 pub(crate) struct Run<'a> {
+    /// What was encoded.
+    pub(crate) input: Input<'a>,
+    /// Where the output is; many files have none in common.
+    pub(crate) output: Option<&'a Path>,
+    /// What the output continues.
+    pub(crate) base: Option<&'a Path>,
     /// What was asked for.
-    pub(crate) request: &'a Request,
+    pub(crate) options: &'a Options,
     /// What the library says of it.
     pub(crate) report: &'a Report,
     /// Time since the start.
@@ -59,7 +74,7 @@ pub(crate) struct Run<'a> {
 
 /// The figures as JSON, ending with a newline.
 pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
-    let Run { request, report, wall, cpu, footprint, pressure } = run;
+    let Run { input, output, base, options, report, wall, cpu, footprint, pressure } = run;
     let seconds = Duration::as_secs_f64;
     let phases = report.phases.iter().map(|p| {
         json!({
@@ -70,32 +85,40 @@ pub(crate) fn json(run: &Run<'_>) -> Vec<u8> {
         })
     });
     let workers = report.workers.iter().map(|w| json!({ "cpu_seconds": seconds(w) }));
-    let features = Features::NAMES.iter().filter(|(_, f)| request.options.features.contains(*f));
-    let order = match request.options.order {
+    let features = Features::NAMES.iter().filter(|(_, f)| options.features.contains(*f));
+    let order = match options.order {
         Order::Name => "name",
         Order::First => "first",
     };
+    let mut of_what = json!({
+        "debug_info_bytes": report.debug_info_bytes,
+        "units": report.units,
+        "units_skipped": report.units_skipped,
+        "units_rewalked": report.units_rewalked,
+    });
+    match input {
+        Input::File(path) => of_what["path"] = json!(path.to_string_lossy()),
+        Input::Modules { all, empty, failed } => {
+            of_what["modules"] = json!(all);
+            of_what["modules_empty"] = json!(empty);
+            of_what["modules_failed"] = json!(failed);
+        }
+    }
     let value = json!({
         "schema_version": SCHEMA_VERSION,
         "btfgen_version": env!("CARGO_PKG_VERSION"),
-        "input": {
-            "path": request.input.to_string_lossy(),
-            "debug_info_bytes": report.debug_info_bytes,
-            "units": report.units,
-            "units_skipped": report.units_skipped,
-            "units_rewalked": report.units_rewalked,
-        },
+        "input": of_what,
         "output": {
-            "path": request.output.path().to_string_lossy(),
-            "base": request.base.as_ref().map(|path| path.to_string_lossy()),
+            "path": output.map(Path::to_string_lossy),
+            "base": base.map(Path::to_string_lossy),
             "output_bytes": report.output_bytes,
             "distilled_bytes": report.distilled_bytes,
         },
         "options": {
             "features": features.map(|(name, _)| *name).collect::<Vec<_>>(),
             "order": order,
-            "flat_arrays": request.options.flat_arrays,
-            "lang_exclude": request.options.lang_exclude,
+            "flat_arrays": options.flat_arrays,
+            "lang_exclude": options.lang_exclude,
         },
         "jobs": report.jobs,
         "total": { "wall_seconds": seconds(wall), "cpu_seconds": seconds(cpu) },
@@ -139,9 +162,13 @@ const NAMES_SHOWN: usize = 20;
 
 /// The figures as a tree.
 pub(crate) fn tree(run: &Run<'_>) -> String {
-    let Run { request, report, wall, cpu, footprint, pressure } = run;
+    let Run { input, base, report, wall, cpu, footprint, pressure, .. } = run;
     let r = *report;
-    let mut root = Node::new(one_line(&request.input.to_string_lossy()), "    wall s     CPU s");
+    let title = match input {
+        Input::File(path) => one_line(&path.to_string_lossy()),
+        Input::Modules { all, .. } => plural(*all as u64, "module"),
+    };
+    let mut root = Node::new(title, "    wall s     CPU s");
     let mut phases = Node::new("total", times(*wall, *cpu));
     for phase in &r.phases {
         let name = if phase.parallel { format!("{}, parallel", phase.name) } else { phase.name.to_owned() };
@@ -159,13 +186,17 @@ pub(crate) fn tree(run: &Run<'_>) -> String {
     }
     root.add(phases);
 
-    let mut input = Node::new("units", r.units);
-    input.add(Node::new(".debug_info", bytes(r.debug_info_bytes)));
-    input.add_unless_zero("left out by language", r.units_skipped);
-    input.add_unless_zero("walked twice", r.units_rewalked);
-    root.add(input);
+    let mut units = Node::new("units", r.units);
+    units.add(Node::new(".debug_info", bytes(r.debug_info_bytes)));
+    units.add_unless_zero("left out by language", r.units_skipped);
+    units.add_unless_zero("walked twice", r.units_rewalked);
+    if let Input::Modules { empty, failed, .. } = input {
+        units.add_unless_zero("modules with nothing to encode", *empty as u64);
+        units.add_unless_zero("modules that failed", *failed as u64);
+    }
+    root.add(units);
 
-    let figures = |met: u64, written: u64, in_base: u64| match request.base {
+    let figures = |met: u64, written: u64, in_base: u64| match base {
         Some(_) => format!("{met} met, {in_base} in the base, {written} written"),
         None => format!("{met} met, {written} written"),
     };
