@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use btfgen::admission::gates::Gates;
-use btfgen::admission::ledger::{Ledger, Offer, Request};
+use btfgen::admission::ledger::{Ledger, Offer, Priority, Request};
 
 const WAITERS: usize = 200;
 
@@ -19,6 +19,7 @@ fn request(bytes: u64) -> Request {
         max_wait: Duration::from_secs(600),
         insist: true,
         label: "bench".to_owned(),
+        priority: Priority::Normal,
         max_instances: None,
         gates: Gates::none(),
         parent: None,

@@ -6,13 +6,14 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
-use btfgen::admission::ledger::{Ledger, Live, MAX_OVERTAKEN, Request};
+use btfgen::admission::ledger::{Ledger, Live, MAX_OVERTAKEN, Priority, Request};
 use common::claims::{
     BUDGET, DIR, Kept, LONG, ROLE, allow_descriptors, at_once, child, ledger, locks, number, request,
 };
@@ -68,6 +69,43 @@ fn queue(ledger: &Ledger, count: usize) {
 /// Those who wait behind others.
 fn waiting(ledger: &Ledger) -> usize {
     locks(ledger).unwrap().iter().filter(|(_, waits)| *waits).count()
+}
+
+/// Whoever somebody waits for goes next, whoever nobody waits for goes last, and each among its like in the order of
+/// arrival.
+#[test]
+fn priorities_come_before_the_order_of_arrival() {
+    let (_directory, ledger) = ledger();
+    let all = at_once(&ledger, request(BUDGET)).unwrap();
+    if locks(&ledger).is_none_or(|locks| locks.is_empty()) {
+        return skipped("the kernel does not tell of locks in /proc/locks");
+    }
+    let arrivals = ["batch", "normal", "batch", "high", "normal", "high", "batch", "normal"];
+    let order = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for (i, name) in arrivals.into_iter().enumerate() {
+            let (ledger, order) = (&ledger, &order);
+            scope.spawn(move || {
+                let priority = Priority::named(name).unwrap();
+                let held = ledger.acquire(&Request { priority, ..request(BUDGET) }).unwrap();
+                let mut order = order.lock().unwrap();
+                order.push((name, i));
+                let left = (0..arrivals.len()).filter(|i| order.iter().all(|(_, came)| came != i));
+                let names: HashSet<&str> = left.map(|i| arrivals[i]).collect();
+                // The next of its like has the time to come to the head.
+                let heads = || ledger.entries().unwrap().iter().filter(|entry| !entry.is_running).count();
+                until("there is a head of each", || heads() == names.len());
+                drop(held);
+            });
+            let heads = || ledger.entries().unwrap().len() - 1;
+            until("it waits", || heads() + waiting(ledger) == i + 1);
+        }
+        drop(all);
+    });
+    let mut expected: Vec<(&str, usize)> =
+        arrivals.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
+    expected.sort_by_key(|(name, _)| ["high", "normal", "batch"].iter().position(|other| other == name));
+    assert_eq!(order.into_inner().unwrap(), expected);
 }
 
 /// Those who wait sleep, and are let in in the order in which they came, or nearly so.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
+use btfgen::admission::ledger::Entry;
 use common::place::{Place, code, quiet, running, until};
 use serde_json::Value;
 
@@ -30,6 +31,7 @@ fn ends_as_the_command_ends() {
         &["admit", "true"],
         &["admit", "--when", "load9<1", "--", "true"],
         &["admit", "--max-instances", "0", "--", "true"],
+        &["admit", "--priority", "highest", "--", "true"],
     ] {
         assert_eq!(code(&place.run(wrong)).0, Some(2), "{wrong:?}");
     }
@@ -47,7 +49,7 @@ fn hold(place: &Place, options: &[&str]) -> (Child, PathBuf) {
 #[test]
 fn waits_for_others_and_says_when_it_does_not() {
     let place = Place::new();
-    let (mut first, pipe) = hold(&place, &["--mem-budget=1G", "--mem=700M"]);
+    let (first, pipe) = hold(&place, &["--mem-budget=1G", "--mem=700M"]);
 
     let strict =
         ["admit", "--mem-budget=1G", "--mem=700M", "--admission=strict", "--max-wait=10ms", "--", "true"];
@@ -71,11 +73,24 @@ fn waits_for_others_and_says_when_it_does_not() {
     assert_eq!(code(&place.run(&less)), quiet(0));
     assert_eq!(code(&place.run(&["admit", "--mem=9G", "--admission=off", "--", "true"])), quiet(0));
 
-    let mut second =
-        place.command(&["admit", "--mem=700M", "--mem-budget=1G", "--", "true"]).spawn().unwrap();
-    until("the second waits", || place.entries().iter().any(|entry| !entry.is_running));
+    let waits = |priority: &str| {
+        let is = |entry: &Entry| !entry.is_running && entry.priority.name() == priority;
+        until("it waits", || place.entries().iter().any(is));
+    };
+    let second = place.command(&["admit", "--mem=700M", "--mem-budget=1G", "--", "true"]).spawn().unwrap();
+    waits("normal");
+    let urgent = place
+        .command(&["admit", "--mem=700M", "--mem-budget=1G", "--priority=high", "--", "true"])
+        .spawn()
+        .unwrap();
+    waits("high");
+    let mut later = place.command(&["admit", "--mem=700M", "--mem-budget=1G", "--", "true"]);
+    let later = later.env("BTFGEN_PRIORITY", "batch").spawn().unwrap();
+    waits("batch");
     fs::write(pipe, "go\n").unwrap();
-    assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
+    for mut command in [first, second, urgent, later] {
+        assert!(command.wait().unwrap().success());
+    }
     assert!(place.entries().is_empty());
 }
 

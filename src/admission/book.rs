@@ -73,6 +73,51 @@ impl WaitsFor {
     }
 }
 
+/// Whose turn it is, among those who wait for memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Priority {
+    /// As most.
+    #[default]
+    Normal,
+    /// Somebody waits for it: before all others.
+    High,
+    /// Nobody does: after all others.
+    Batch,
+}
+
+/// After so long a wait a request goes among those of the next higher priority, so that nobody waits for ever.
+pub const AGEING: Duration = Duration::from_secs(60);
+
+impl Priority {
+    /// By the number that stands for each in a record.
+    const ALL: [(Priority, &'static str); 3] =
+        [(Priority::Normal, "normal"), (Priority::High, "high"), (Priority::Batch, "batch")];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Priority> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(priority, _)| *priority)
+    }
+
+    /// Its place in the order after that long a wait; the lowest goes first.
+    pub(super) fn rank(self, waited: Duration) -> u64 {
+        let rank: u64 = match self {
+            Priority::High => 0,
+            Priority::Normal => 1,
+            Priority::Batch => 2,
+        };
+        rank.saturating_sub(waited.as_secs() / AGEING.as_secs())
+    }
+
+    fn parse(number: u32) -> Priority {
+        Self::ALL.get(number as usize).map_or(Priority::Normal, |(priority, _)| *priority)
+    }
+}
+
 /// What one process says about itself. Sizes are in bytes, times in milliseconds since boot.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Record {
@@ -95,6 +140,7 @@ pub(super) struct Record {
     pub(super) parent: (u32, u64),
     /// A name for people, filled with zeros.
     pub(super) label: [u8; 32],
+    pub(super) priority: Priority,
 }
 
 impl Record {
@@ -122,6 +168,7 @@ impl Record {
             parent: (u32_at(56), u64_at(64)),
             waits_for: WaitsFor::parse(u32_at(60)),
             label: bytes.get(72..104).and_then(|b| b.try_into().ok()).unwrap_or_default(),
+            priority: Priority::parse(u32_at(104)),
         }
     }
 
@@ -142,6 +189,7 @@ impl Record {
         }
         bytes.extend(self.parent.1.to_le_bytes());
         bytes.extend(self.label);
+        bytes.extend((self.priority as u32).to_le_bytes());
         bytes.resize(RECORD, 0);
         bytes
     }
@@ -406,4 +454,30 @@ fn refuse_remote(file: &File, path: &Path) -> Result<()> {
         return Err(refused(path, "the ledger is on a file system without locks to rely on"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_goes_up() {
+        let rank = |priority: Priority, seconds| priority.rank(Duration::from_secs(seconds));
+        assert!(rank(Priority::High, 0) < rank(Priority::Normal, 59));
+        assert!(rank(Priority::Normal, 0) < rank(Priority::Batch, 59));
+        assert_eq!(rank(Priority::Batch, 60), rank(Priority::Normal, 0));
+        assert_eq!(rank(Priority::Batch, 120), rank(Priority::High, 0));
+        assert_eq!(rank(Priority::High, u64::MAX), 0);
+    }
+
+    #[test]
+    fn records_are_read_as_they_were_written() {
+        for (priority, name) in Priority::ALL {
+            assert_eq!((priority.name(), Priority::named(name)), (name, Some(priority)));
+            let record = Record { state: State::Waiting, ticket: 7, priority, ..Record::default() };
+            let bytes = record.bytes();
+            assert_eq!(bytes.len(), RECORD);
+            assert_eq!(Record::parse(&bytes).priority, priority);
+        }
+    }
 }

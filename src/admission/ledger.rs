@@ -7,8 +7,9 @@
 //! * If nobody holds anything, whoever is first is let in, whatever it asks for.
 //! * Nobody waits for more memory while it holds some: [`Reservation::try_extend`] says yes or no.
 //! * Every wait ends in time. Then the smallest offer is taken anyway, unless the caller insists.
-//! * First come, first served. Small requests may go before a large one that does not fit yet, but not more than
-//!   [`MAX_OVERTAKEN`] times and for [`MAX_OVERTAKING`].
+//! * First come, first served, among those of one [`Priority`]; who waited for [`AGEING`] goes up by one. Small requests
+//!   may go before a large one that does not fit yet, but not more than [`MAX_OVERTAKEN`] times and for
+//!   [`MAX_OVERTAKING`].
 //! * Of different opinions on the budget the strictest of those that live counts.
 //! * What runs within a reservation takes its part of that, and never waits for anybody outside of it.
 
@@ -19,10 +20,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-
-pub use super::book::WaitsFor;
+pub use super::book::{AGEING, Priority, WaitsFor};
 use super::book::{Book, Page, Record, State, Watch};
+use super::claim::{Claim, Decision, has_parent, named, now, weights};
 use super::driver::Connection;
 use super::gates::Gates;
 use super::turn::Turns;
@@ -32,8 +32,6 @@ use crate::{Error, Result};
 pub const MAX_OVERTAKEN: u32 = 16;
 /// How long a waiting request may be overtaken.
 pub const MAX_OVERTAKING: Duration = Duration::from_secs(10);
-/// A request is small if so many of its kind fit into the budget.
-const SMALL: u64 = 16;
 
 /// A size in which a run could be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +67,8 @@ pub struct Request {
     pub insist: bool,
     /// A name for people, of which 32 bytes count.
     pub label: String,
+    /// Before whom it goes.
+    pub priority: Priority,
     /// No more than so many of the same name at the same time.
     pub max_instances: Option<u32>,
     /// What must hold besides, if anybody else runs.
@@ -103,6 +103,8 @@ pub struct Entry {
     pub age: Duration,
     /// How often it was overtaken.
     pub overtaken: u32,
+    /// Before whom it goes, or went.
+    pub priority: Priority,
     /// Its name.
     pub label: String,
 }
@@ -140,6 +142,7 @@ impl Ledger {
             pid: record.pid,
             age: Duration::from_millis(now.saturating_sub(record.since)),
             overtaken: record.overtaken,
+            priority: record.priority,
             label: String::from_utf8_lossy(&record.label).trim_end_matches('\0').to_owned(),
         };
         Ok(used.map(entry).collect())
@@ -202,15 +205,7 @@ impl Ledger {
         let mut book = Book::open(&self.directory)?;
         let life = book.reopen()?;
         let claim = Claim::new(&mut book, request)?;
-        let queue = match claim.parent {
-            Some(place) => 8 + place as u64,
-            // Who waits for something else than memory shall not be in the way of those who do not.
-            None if !request.gates.is_empty() => 2,
-            None if request.max_instances.is_some() => 10_000 + claim.name_hash() % 1000,
-            None if claim.is_small() => 0,
-            None => 1,
-        };
-        let turn = self.turns.wait(book.reopen()?, Book::queue(queue), deadline, is_given_up)?;
+        let turn = self.turns.wait(book.reopen()?, Book::queue(claim.queue()), deadline, is_given_up)?;
         let mut place: Option<usize> = None;
         let mut waited_for = WaitsFor::Memory;
         // Before the first look, so that no change is missed.
@@ -295,194 +290,6 @@ impl Pause {
             None => std::thread::sleep(pause.min(Duration::from_millis(25))),
         }
     }
-}
-
-/// A request on its way.
-struct Claim<'r> {
-    request: &'r Request,
-    ticket: u64,
-    since: u64,
-    /// The place of the record that this one is part of.
-    parent: Option<usize>,
-    parent_ticket: u64,
-}
-
-enum Decision {
-    Go { offer: Offer, overtakes: Option<(usize, Record)> },
-    Wait,
-}
-
-impl<'r> Claim<'r> {
-    fn new(book: &mut Book, request: &'r Request) -> Result<Self> {
-        let page = book.enter()?;
-        let records = page.records()?;
-        let ticket = page.ticket()?;
-        let parent = request.parent.as_deref().and_then(|cookie| named(&records, cookie));
-        let (parent, parent_ticket) = parent.map(|(place, record)| (place, record.ticket)).unzip();
-        Ok(Claim { request, ticket, since: now(), parent, parent_ticket: parent_ticket.unwrap_or(0) })
-    }
-
-    fn record(&self, offer: Offer) -> Record {
-        Record {
-            state: State::Free,
-            overtaken: 0,
-            ticket: self.ticket,
-            reserved: offer.bytes,
-            observed: 0,
-            budget: self.request.budget,
-            since: self.since,
-            threads: offer.threads,
-            pid: std::process::id(),
-            waits_for: WaitsFor::Memory,
-            parent: (self.parent.map_or(0, |place| place as u32), self.parent_ticket),
-            label: self.label(),
-        }
-    }
-
-    /// Its record while it waits.
-    fn waiting(&self, waits_for: WaitsFor) -> Record {
-        let offer = self.request.offers.first().copied().unwrap_or(Offer { bytes: 0, threads: 1 });
-        Record { state: State::Waiting, waits_for, ..self.record(offer) }
-    }
-
-    fn smallest(&self) -> Option<Offer> {
-        self.request.offers.iter().copied().min_by_key(|offer| offer.bytes)
-    }
-
-    fn is_small(&self) -> bool {
-        self.request.offers.first().is_some_and(|offer| offer.bytes <= self.request.budget / SMALL)
-    }
-
-    fn label(&self) -> [u8; 32] {
-        let mut label = [0; 32];
-        for (to, from) in label.iter_mut().zip(self.request.label.bytes()) {
-            *to = from;
-        }
-        label
-    }
-
-    fn name_hash(&self) -> u64 {
-        self.label().iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        })
-    }
-
-    /// What it waits for, if it does: memory is what it has to wait for last.
-    fn waits_for(&self, records: &[Record], own: Option<usize>) -> WaitsFor {
-        let running =
-            records.iter().enumerate().filter(|(i, r)| Some(*i) != own && r.state == State::Running);
-        // Of what it is part of it need not wait for the end.
-        let mut others = running.filter(|(place, _)| Some(*place) != self.parent).map(|(_, record)| record);
-        if let Some(most) = self.request.max_instances {
-            let label = self.label();
-            let same = others.clone().filter(|record| record.label == label).count();
-            if same >= most as usize {
-                return WaitsFor::Instances;
-            }
-        }
-        if others.next().is_some() && self.request.gates.closed().is_some() {
-            return WaitsFor::Condition;
-        }
-        WaitsFor::Memory
-    }
-
-    /// May it run now? `own` is the place of its own record, if it has one.
-    fn decide(&self, records: &[Record], own: Option<usize>) -> Decision {
-        let others = || records.iter().enumerate().filter(|(place, _)| Some(*place) != own);
-        let is_inside = |record: &Record| record.parent.1 != 0 && has_parent(records, record);
-        let weights = weights(records);
-        let held = |(place, _): (usize, &Record)| weights.get(place).copied().unwrap_or(0);
-        let go = |offer| Decision::Go { offer, overtakes: None };
-        if let Some(parent) = self.parent {
-            let is_sibling = |record: &Record| record.parent == (parent as u32, self.parent_ticket);
-            let siblings = || others().filter(|(_, r)| r.state == State::Running && is_sibling(r));
-            let sum: u64 = siblings().map(held).fold(0, u64::saturating_add);
-            let room = records.get(parent).map_or(0, |record| record.reserved).saturating_sub(sum);
-            let fitting = self.request.offers.iter().copied().find(|offer| offer.bytes <= room);
-            // Whoever holds the whole waits for this one: outsiders must not make it wait.
-            let alone = siblings().next().is_none();
-            return fitting.or_else(|| self.smallest().filter(|_| alone)).map_or(Decision::Wait, go);
-        }
-        let running = || others().filter(|(_, r)| r.state == State::Running && !is_inside(r));
-        let older = others()
-            .filter(|(_, r)| {
-                r.state == State::Waiting
-                    && r.waits_for == WaitsFor::Memory
-                    && !is_inside(r)
-                    && r.ticket < self.ticket
-            })
-            .min_by_key(|(_, r)| r.ticket);
-        let is_alone = running().next().is_none();
-        let budgets = running().map(|(_, record)| record.budget).filter(|&budget| budget > 0);
-        let budget = budgets.fold(self.request.budget, u64::min);
-        let sum: u64 = running().map(held).fold(0, u64::saturating_add);
-        let promised =
-            running().map(|(_, r)| r.reserved.saturating_sub(r.observed)).fold(0, u64::saturating_add);
-        let live = self.request.live.and_then(|live| Some((live.headroom)()?.saturating_sub(live.safety)));
-        let fits = |offer: &Offer| {
-            sum.saturating_add(offer.bytes) <= budget
-                && live.is_none_or(|live| promised.saturating_add(offer.bytes) <= live)
-        };
-        let fitting = self.request.offers.iter().copied().find(fits);
-        match older {
-            None => fitting.or_else(|| self.smallest().filter(|_| is_alone)).map_or(Decision::Wait, go),
-            Some((place, record)) => {
-                let waited = Duration::from_millis(now().saturating_sub(record.since));
-                let may = self.is_small()
-                    && !is_alone
-                    && record.overtaken < MAX_OVERTAKEN
-                    && waited < MAX_OVERTAKING;
-                match fitting.filter(|_| may) {
-                    Some(offer) => Decision::Go { offer, overtakes: Some((place, *record)) },
-                    None => Decision::Wait,
-                }
-            }
-        }
-    }
-}
-
-/// The running record that a cookie names, and its place.
-fn named(records: &[Record], cookie: &str) -> Option<(usize, Record)> {
-    let (place, ticket) = cookie.split_once('.')?;
-    let (place, ticket) = (place.parse::<usize>().ok()?, ticket.parse::<u64>().ok()?);
-    let record = records.get(place)?;
-    (record.state == State::Running && record.ticket == ticket).then_some((place, *record))
-}
-
-/// True if the record that this one is part of still runs.
-fn has_parent(records: &[Record], record: &Record) -> bool {
-    let parent = records.get(record.parent.0 as usize);
-    parent.is_some_and(|parent| parent.state == State::Running && parent.ticket == record.parent.1)
-}
-
-/// What each record counts for: what it reserved; what it was seen to use, or what is reserved within it, if that is
-/// more. Whoever takes more than it said, and did not get it promised, has it nevertheless.
-fn weights(records: &[Record]) -> Vec<u64> {
-    let mut order: Vec<usize> = (0..records.len()).collect();
-    // Whoever is inside came later.
-    order.sort_by_key(|&i| std::cmp::Reverse(records.get(i).map_or(0, |record| record.ticket)));
-    let mut inside = vec![0_u64; records.len()];
-    let mut weights = vec![0_u64; records.len()];
-    for i in order {
-        let Some(record) = records.get(i).filter(|record| record.state == State::Running) else { continue };
-        let weight = record.reserved.max(record.observed).max(inside.get(i).copied().unwrap_or(0));
-        if let Some(own) = weights.get_mut(i) {
-            *own = weight;
-        }
-        if record.parent.1 != 0
-            && has_parent(records, record)
-            && let Some(sum) = inside.get_mut(record.parent.0 as usize)
-        {
-            *sum = sum.saturating_add(weight);
-        }
-    }
-    weights
-}
-
-/// Milliseconds since boot, the same for all processes.
-fn now() -> u64 {
-    let time = clock_gettime(ClockId::Boottime);
-    time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000
 }
 
 /// A request that stands in the ledger but does not wait there.

@@ -19,6 +19,7 @@
 
 mod book;
 pub mod cgroup;
+mod claim;
 pub mod command;
 pub mod driver;
 pub mod footprint;

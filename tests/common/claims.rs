@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use btfgen::ErrorKind;
 use btfgen::admission::gates::Gates;
-use btfgen::admission::ledger::{Entry, Ledger, Offer, Request, Reservation};
+use btfgen::admission::ledger::{Entry, Ledger, Offer, Priority, Request, Reservation};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -34,6 +34,7 @@ pub fn request(bytes: u64) -> Request {
         max_wait: LONG,
         insist: true,
         label: "test".to_owned(),
+        priority: Priority::Normal,
         max_instances: None,
         gates: Gates::none(),
         parent: None,

@@ -23,7 +23,8 @@
 //!  "label":TEXT, "budget":N, "max_wait_ms":N,
 //!  "insist":BOOL                            after that time fail; else run in the smallest size
 //!  "safety":N                               memory to leave to strangers; without it only the ledger counts
-//!  "max_instances":N, "when":[TEXT,...], "parent":TEXT}      as of the ledger; may be left out
+//!  "priority":"high" | "normal" | "batch", "max_instances":N, "when":[TEXT,...], "parent":TEXT}
+//!                                           as of the ledger; may be left out
 //! ```
 //!
 //! The driver says `{"type":"wait"}` every second until it says one of
@@ -77,7 +78,7 @@ use serde_json::{Value, json};
 
 use super::Root;
 use super::gates::Gates;
-use super::ledger::{Live, Offer, Request};
+use super::ledger::{Live, Offer, Priority, Request};
 use super::limits::headroom;
 use super::sys;
 
@@ -143,6 +144,7 @@ fn request_json(request: &Request, cookie: &str) -> Value {
         "max_wait_ms": u64::try_from(request.max_wait.min(MAX_WAIT).as_millis()).unwrap_or(u64::MAX),
         "insist": request.insist,
         "safety": request.live.map(|live| live.safety),
+        "priority": request.priority.name(),
         "max_instances": request.max_instances,
         "when": request.gates.texts().collect::<Vec<_>>(),
         "parent": request.parent,
@@ -170,6 +172,8 @@ fn parse_request(value: &Value) -> Result<Request, &'static str> {
             most.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|&n| n > 0).ok_or("max_instances")?,
         ),
     };
+    let named = |name: &Value| name.as_str().and_then(Priority::named).ok_or("priority");
+    let priority = optional("priority").map(named).transpose()?;
     let safety = optional("safety").map(|safety| safety.as_u64().ok_or("safety")).transpose()?;
     let parent = optional("parent").map(|parent| parent.as_str().ok_or("parent")).transpose()?;
     Ok(Request {
@@ -179,6 +183,7 @@ fn parse_request(value: &Value) -> Result<Request, &'static str> {
         max_wait: max_wait.min(MAX_WAIT),
         insist: value["insist"].as_bool().ok_or("insist")?,
         label: value["label"].as_str().filter(|label| label.len() <= MAX_LABEL).ok_or("label")?.to_owned(),
+        priority: priority.unwrap_or_default(),
         max_instances,
         gates: Gates::parse(Root::system(), when).map_err(|_| "when")?,
         parent: parent.map(str::to_owned),
@@ -198,6 +203,7 @@ mod tests {
             max_wait: Duration::from_millis(1234),
             insist: true,
             label: "ld \"x\"\n".to_owned(),
+            priority: Priority::Batch,
             max_instances: Some(3),
             gates: Gates::parse(Root::system(), ["load1<4", "power=ac|battery>40%"]).unwrap(),
             parent: Some("3.77".to_owned()),
@@ -234,6 +240,7 @@ mod tests {
             ("max_wait_ms", json!(1.5)),
             ("insist", json!(1)),
             ("label", json!("x".repeat(MAX_LABEL + 1))),
+            ("priority", json!("highest")),
             ("max_instances", json!(0)),
             ("when", json!(["load9<1"])),
             ("when", json!(vec!["load1<1"; MAX_GATES + 1])),

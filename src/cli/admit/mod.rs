@@ -17,7 +17,7 @@ use btfgen::admission::Root;
 use btfgen::admission::driver;
 use btfgen::admission::gates::Gates;
 use btfgen::admission::jobserver::environment;
-use btfgen::admission::ledger::{Ledger, Live, Offer, Request, Reservation};
+use btfgen::admission::ledger::{Ledger, Live, Offer, Priority, Request, Reservation};
 use btfgen::admission::limits::{Memory, headroom};
 use btfgen::admission::size::{parse_bytes, parse_duration};
 use btfgen::{Error, ErrorKind, Result};
@@ -89,6 +89,12 @@ pub(crate) struct Wishes {
     /// Also BTFGEN_ADMISSION.
     #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true, hide_short_help = true)]
     pub(crate) admission: Option<Mode>,
+
+    /// Before whom to go when there is room: normal; high, before all others; batch, after them
+    ///
+    /// Whoever waited for a minute goes among those of the next higher one. Also BTFGEN_PRIORITY.
+    #[arg(long, value_name = "PRIORITY", value_parser = priority, hide_short_help = true)]
+    pub(crate) priority: Option<Priority>,
 
     /// The socket of a driver (btfgen admit serve) to ask in place of the ledger; if it does not answer, the ledger is
     ///
@@ -167,6 +173,10 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     parse_bytes(text).map_err(|e| e.to_string())
 }
 
+fn priority(text: &str) -> Result<Priority, &'static str> {
+    Priority::named(text).ok_or("not high, normal or batch")
+}
+
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|e| e.to_string())
 }
@@ -201,6 +211,9 @@ impl Wishes {
                 .map_err(|_| about("BTFGEN_ADMISSION", &"not strict, on or off"))?;
             wishes.admission = Some(mode);
         }
+        if let (None, Some(text)) = (wishes.priority, text("BTFGEN_PRIORITY")) {
+            wishes.priority = Some(priority(&text).map_err(|e| about("BTFGEN_PRIORITY", &e))?);
+        }
         if wishes.driver.is_none() {
             wishes.driver = environment(DRIVER).filter(|value| !value.is_empty()).map(PathBuf::from);
         }
@@ -234,6 +247,7 @@ impl Wishes {
             max_wait: self.max_wait.unwrap_or(MAX_WAIT),
             insist: is_strict,
             label: label.to_owned(),
+            priority: self.priority.unwrap_or_default(),
             max_instances,
             gates,
             parent: environment(supervise::PARENT).and_then(|value| value.into_string().ok()),

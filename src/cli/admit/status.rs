@@ -3,7 +3,7 @@
 use btfgen::admission::Root;
 use btfgen::admission::cgroup::Version;
 use btfgen::admission::jobserver::environment;
-use btfgen::admission::ledger::{Entry, Ledger, WaitsFor};
+use btfgen::admission::ledger::{Entry, Ledger, Priority, WaitsFor};
 use btfgen::admission::limits::{Bound, Cpus, Limit, Memory};
 use btfgen::admission::pressure::{Pressure, Resource};
 use btfgen::admission::size::show_bytes;
@@ -59,6 +59,7 @@ impl Status {
                 "threads": entry.threads,
                 "age_seconds": entry.age.as_secs_f64(),
                 "overtaken": entry.overtaken,
+                "priority": entry.priority.name(),
             })
         };
         json!({
@@ -131,9 +132,13 @@ impl Status {
                     let why = if entry.is_running { "" } else { waits_for(entry).1 };
                     let (reserved, used) = (show_bytes(entry.reserved), show_bytes(entry.observed));
                     let seconds = entry.age.as_secs();
+                    let priority = match entry.priority {
+                        Priority::Normal => String::new(),
+                        other => format!(", priority {}", other.name()),
+                    };
                     let label = one_line(&entry.label);
                     let what = format!(
-                        "{reserved} for {label}, process {}, uses {used}, since {seconds} s{why}",
+                        "{reserved} for {label}, process {}, uses {used}, since {seconds} s{priority}{why}",
                         entry.pid
                     );
                     line(state, what);
