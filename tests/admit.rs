@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use btfgen::admission::ledger::Entry;
 use common::place::{Place, code, quiet, running, until};
@@ -92,6 +92,28 @@ fn waits_for_others_and_says_when_it_does_not() {
         assert!(command.wait().unwrap().success());
     }
     assert!(place.entries().is_empty());
+}
+
+/// A file that is mapped and then cut off, here while its encode waits, is an error and no output.
+#[test]
+fn an_input_that_shrinks_meanwhile() {
+    let place = Place::new();
+    let (mut first, pipe) = hold(&place, &["--mem-budget=1G", "--mem=1G"]);
+    let (input, output) = (place.path("input.elf"), place.path("output.btf"));
+    // Too large to be read at once.
+    let mut bytes = fs::read(DEMO).unwrap();
+    bytes.resize(4 << 20, 0);
+    fs::write(&input, bytes).unwrap();
+    let mut encode = place.command(&["-j1", "--mem-budget=1G"]);
+    encode.arg(&input).arg("-o").arg(&output).stderr(Stdio::piped());
+    let encode = encode.spawn().unwrap();
+    until("it waits", || place.entries().iter().any(|entry| !entry.is_running));
+    fs::File::options().write(true).open(&input).unwrap().set_len(64).unwrap();
+    fs::write(pipe, "go\n").unwrap();
+    let (status, said) = code(&encode.wait_with_output().unwrap());
+    assert_eq!(status, Some(74), "{said}");
+    assert!(said.ends_with("input.elf: the file shrank while it was read\n"), "{said}");
+    assert!(!output.exists() && first.wait().unwrap().success());
 }
 
 /// Whoever kills the supervisor does not free what the command still uses.

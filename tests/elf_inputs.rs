@@ -320,6 +320,23 @@ fn compressed_files_encode_like_plain_ones() {
 }
 
 /// Indices of sections beyond 65280 do not fit where they used to.
+/// A small file is held in memory, a large one is mapped, and both are the same to whoever reads them.
+#[test]
+fn small_files_are_read_and_large_ones_mapped() {
+    let small = root().join("testdata/small/demo.elf");
+    let mut bytes = fs::read(&small).unwrap();
+    let held = bytes.len() as u64;
+    let dir = tempfile::tempdir().unwrap();
+    let large = dir.path().join("large.elf");
+    bytes.resize(bytes.len() + (2 << 20), 0);
+    fs::write(&large, bytes).unwrap();
+    let image = |path: &Path| Image::open(path).unwrap();
+    assert_eq!((image(&small).held_bytes(), image(&large).held_bytes()), (held, 0));
+    assert!(!image(&small).is_unpacked() && !image(&large).is_unpacked());
+    let btf = |path: &Path| encode(path).unwrap().btf;
+    assert!(btf(&small) == btf(&large));
+}
+
 #[test]
 fn more_sections_than_a_symbol_can_name() {
     let dir = tempfile::tempdir().unwrap();

@@ -150,7 +150,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let whole = Throttle::default();
     let of_teams = if each.count() == 1 { share.throttle() } else { &whole };
     let work = |team: usize, number: usize, (_, path): &(u64, PathBuf)| {
-        if let Some((_, later)) = modules.get(number + workers) {
+        let is_scarce = share.throttle().limit() < workers;
+        if let Some((_, later)) = modules.get(number + workers).filter(|_| !is_scarce) {
             tree::read_ahead(later);
         }
         let of_workers = if each.count() == 1 { &whole } else { share.throttle() };

@@ -40,9 +40,14 @@ impl Place {
     /// Any program, with nothing of what surrounds the test run.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        for name in
-            ["MAKEFLAGS", "BTFGEN_MEM_BUDGET", "BTFGEN_MAX_WAIT", "BTFGEN_ADMISSION", "BTFGEN_ADMIT_PARENT"]
-        {
+        for name in [
+            "MAKEFLAGS",
+            "BTFGEN_MEM_BUDGET",
+            "BTFGEN_MAX_WAIT",
+            "BTFGEN_ADMISSION",
+            "BTFGEN_PRIORITY",
+            "BTFGEN_ADMIT_PARENT",
+        ] {
             command.env_remove(name);
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
