@@ -26,7 +26,7 @@
 //! # Constraints
 //!
 //! * [`Btf`] borrows the bytes it reads. Whatever could make an access fail is checked once, in
-//!   [`Btf::parse`]; whether the types make sense is not its business but [`check`]'s.
+//!   [`Btf::parse`]; whether the types make sense is not its business but [`check`](check())'s.
 //! * [`Writer`] appends and never looks back; the caller decides ids by the order of its calls and interns
 //!   each distinct string once.
 //! * The same calls give the same bytes, on every host.

@@ -1,4 +1,4 @@
-//! The types as JSON; the schema is in the description of [`json`](super::json).
+//! The types as JSON; the schema is in the description of [`json`](super::json()).
 //!
 //! In: a BTF. Out: one object, a line for each type, so that it can be read as a stream.
 

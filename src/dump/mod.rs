@@ -1,4 +1,4 @@
-//! BTF as text: for people ([`raw`]), for programs ([`json`]), for compilers ([`c`]).
+//! BTF as text: for people ([`raw`](raw())), for programs ([`json`](json())), for compilers ([`c`](c())).
 //!
 //! In: a [`Btf`] that parsed. Out: bytes, the same for the same input on every host. Names and ids are taken
 //! as they are: what is damaged is shown, not refused, but for C, which has no words for it.

@@ -4,7 +4,7 @@
 //! out go DIEs in file order, given to a [`Visitor`]. Nothing here knows what a DIE means to BTF, nor where the
 //! sections came from.
 //!
-//! The hot loop ([`walk`]) is our own: each abbreviation is compiled once to a [`Layout`] that tells
+//! The hot loop ([`walk`](walk())) is our own: each abbreviation is compiled once to a [`Layout`] that tells
 //! where the wanted attributes lie, so that reading one is a load, a mask and an addition. gimli
 //! reads everything else, and is the oracle that tests hold the loop against.
 
