@@ -13,7 +13,7 @@ use clap_complete::Shell;
 use super::admit::AdmitArgs;
 use super::estimate::EstimateArgs;
 use super::inspect::{CheckArgs, DiffArgs, DumpArgs, WhyArgs};
-use super::options::{EncodingArgs, destination};
+use super::options::{EncodingArgs, TellingArgs, destination};
 use super::output::Destination;
 use super::{EXIT_STATUS, check, diff, dump, encode, modules, why};
 
@@ -258,27 +258,14 @@ struct EncodeArgs {
     #[command(flatten)]
     encoding: EncodingArgs,
 
-    /// Write what was done as JSON; - for standard output
-    ///
-    /// One object with a schema_version, within which keys are only added: phases with their times, types by
-    /// kind, functions, variables and kfuncs with the reasons for those left out, names with several
-    /// definitions, warnings by reason, memory. Keys that end in _seconds are fractions of seconds, those
-    /// that end in _bytes are integers.
-    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
-    stats: Option<Destination>,
-
-    /// Say on standard error what was done: phases, times, counts, warnings, memory
-    #[arg(short, long)]
-    verbose: bool,
-
-    /// Show no progress bar
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    telling: TellingArgs,
 }
 
 impl EncodeArgs {
     fn request(self) -> encode::Request {
         let EncodingArgs { base, jobs, options, wishes } = self.encoding;
+        let TellingArgs { stats, verbose, quiet } = self.telling;
         let signature = if self.drop_signature { Signature::Drop } else { Signature::Refuse };
         encode::Request {
             // The definition has one or the other be given.
@@ -290,9 +277,9 @@ impl EncodeArgs {
             options: options.options(self.distill_base),
             jobs: jobs.unwrap_or_default(),
             wishes: wishes.all(),
-            stats: self.stats,
-            verbose: self.verbose,
-            progress: !self.quiet,
+            stats,
+            verbose,
+            progress: !quiet,
         }
     }
 }
@@ -334,24 +321,14 @@ struct ModulesArgs {
     #[arg(long)]
     json: bool,
 
-    /// Write what was done as JSON, as encode does; - for standard output
-    ///
-    /// Counts, bytes and times are those of all modules together.
-    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
-    stats: Option<Destination>,
-
-    /// Say on standard error what was done, all modules together
-    #[arg(short, long)]
-    verbose: bool,
-
-    /// Show no progress bar
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    telling: TellingArgs,
 }
 
 impl ModulesArgs {
     fn request(self) -> modules::Request {
         let EncodingArgs { base, jobs, options, wishes } = self.encoding;
+        let TellingArgs { stats, verbose, quiet } = self.telling;
         modules::Request {
             inputs: self.inputs,
             base,
@@ -365,9 +342,9 @@ impl ModulesArgs {
             jobs: jobs.unwrap_or_default(),
             wishes: wishes.all(),
             json: self.json,
-            stats: self.stats,
-            verbose: self.verbose,
-            progress: !self.quiet,
+            stats,
+            verbose,
+            progress: !quiet,
         }
     }
 }

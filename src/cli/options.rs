@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use btfgen::{Features, Jobs, Options, Order};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::admit::OwnWishes;
@@ -32,6 +33,27 @@ pub(super) struct EncodingArgs {
 
     #[command(flatten)]
     pub(super) wishes: OwnWishes,
+}
+
+/// What every command takes that encodes, about what it says of that.
+#[derive(Debug, Args)]
+pub(super) struct TellingArgs {
+    /// Write what was done as JSON; - for standard output
+    ///
+    /// One object with a schema_version, within which keys are only added: phases with their times, types by
+    /// kind, functions, variables and kfuncs with the reasons for those left out, names with several
+    /// definitions, warnings by reason, memory. Keys that end in _seconds are fractions of seconds, those
+    /// that end in _bytes are integers. Of several files they are those of all together.
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(destination))]
+    pub(super) stats: Option<Destination>,
+
+    /// Say on standard error what was done: phases, times, counts, warnings, memory
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+
+    /// Show no progress bar
+    #[arg(short, long)]
+    pub(super) quiet: bool,
 }
 
 /// What is encoded, and where the parts of it are looked for.
