@@ -291,13 +291,7 @@ fn half_of_the_memory_is_enough_for_fewer_workers() {
 #[test]
 fn encodes_within_a_limit() {
     let place = Place::new();
-    let kernels = std::env::var_os("BTFGEN_TEST_KERNELS").map(PathBuf::from);
-    let kernels = kernels.iter().flat_map(|dir| dir.read_dir().unwrap().flatten());
-    let is_kernel = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        name.starts_with("vmlinux-") && path.extension().is_none_or(|extension| extension != "btf")
-    };
-    let kernel = kernels.map(|entry| entry.path()).filter(is_kernel).min();
+    let kernel = common::kernels().and_then(|kernels| kernels.into_iter().next());
     let Some(made_up) = large(&place) else { return };
     let inputs: Vec<PathBuf> = kernel.into_iter().chain([made_up]).collect();
     // The program itself, and what the kernel keeps for it, which no forecast speaks of.
