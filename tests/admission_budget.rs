@@ -230,19 +230,17 @@ fn a_few_of_many_take_more_than_they_asked_for() {
     // What processes have besides.
     const OWN: u64 = 20 * MIB;
     let place = Place::new();
-    let pipe = place.path("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let job = |asked: u64, taken: u64, until: &str| {
         let script = "(head -c \"$1\" /dev/zero; eval \"$2\") | tail -c \"$1\" | wc -c > /dev/null";
         let [mem, taken] = [format!("--mem={asked}"), taken.to_string()];
         let args = ["admit", "--admission=strict", "--mem-budget=400M", &mem, "--", "sh", "-c", script, "x"];
         let mut command = place.command(&args);
-        command.args([&taken, until]).stderr(Stdio::piped());
+        // Who waits for its standard input ends with the test.
+        command.args([&taken, until]).stdin(Stdio::piped()).stderr(Stdio::piped());
         Kept(command.spawn().unwrap())
     };
     let mut random = Random::new(5);
-    let wait = format!("read x < {}", pipe.display());
-    let mut jobs: Vec<Kept> = (0..2).map(|_| job(LIE, 2 * LIE, &wait)).collect();
+    let mut jobs: Vec<Kept> = (0..2).map(|_| job(LIE, 2 * LIE, "read x")).collect();
     let liars: Vec<u32> = jobs.iter().map(|job| job.0.id()).collect();
     let running = |entries: &[Entry]| -> BTreeMap<u32, u64> {
         let running = entries.iter().filter(|entry| entry.is_running);
@@ -298,9 +296,8 @@ fn a_few_of_many_take_more_than_they_asked_for() {
         most / MIB
     );
     assert!(settled > 0 && later > JOBS / 4 && held_back > 0, "{settled} {later} {held_back}");
-    // Both wait for somebody to open it.
-    fs::write(&pipe, "").unwrap();
     for job in &mut jobs {
+        drop(job.0.stdin.take());
         let mut said = String::new();
         job.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert_eq!((job.0.wait().unwrap().code(), said.as_str()), (Some(0), ""));
