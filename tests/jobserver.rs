@@ -1,11 +1,13 @@
 //! The client of make's jobserver against servers of every style: no token is ever lost or changed, also when
 //! clients are killed, and never more run than there are tokens for.
 //!
-//! Clients are processes of their own: this test program, started again in one of the roles below.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Clients are processes of their own: this test program, started again in one of the roles below, or encodes. Those are
+//! of a program that is made up, or of a kernel in the directory that `BTFGEN_TEST_KERNELS` names.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use btfgen::admission::jobserver::{Jobserver, Slots, environment};
 use common::Random;
+use common::place::Place;
+use common::programs::{gcc, long};
 use rustix::fs::{FileType, Mode, OFlags};
 use tempfile::TempDir;
 
@@ -555,4 +559,116 @@ fn the_encoder_asks_make() {
     assert!(run(&large, "5", "d", &server.makeflags()) == (3, bytes.clone()));
     assert!(run(&large, "2", "e", &server.makeflags()) == (2, bytes));
     server.assert_whole();
+}
+
+/// The workers of the encodes that name a path, as process and thread. A process without any, or which has given back
+/// what it shared, works on its own thread.
+fn workers_of(path: &str) -> BTreeSet<(u32, u32)> {
+    let numbers = |dir: &str| -> Vec<u32> {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    };
+    let is_encode = |&pid: &u32| {
+        let program = fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        program.is_some_and(|program| program == Path::new(env!("CARGO_BIN_EXE_btfgen")))
+            && String::from_utf8_lossy(&arguments).contains(path)
+    };
+    let encodes: Vec<u32> = numbers("/proc").into_iter().filter(is_encode).collect();
+    let mut workers = BTreeSet::new();
+    for &pid in &encodes {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+        // What holds the tokens of an encode is a child of it, and looks like it.
+        if parent.is_none_or(|parent| encodes.contains(&parent)) {
+            continue;
+        }
+        let name = |tid: &u32| fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm")).unwrap_or_default();
+        let threads = numbers(&format!("/proc/{pid}/task"));
+        let has_share = threads.iter().any(|tid| name(tid).trim() == "btfgen-watch");
+        let is_worker = |tid: &u32| {
+            let name = name(tid);
+            name.trim().strip_prefix("btfgen-").is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        let mut crew: Vec<u32> = threads.into_iter().filter(|tid| has_share && is_worker(tid)).collect();
+        if crew.is_empty() {
+            crew.push(pid);
+        }
+        workers.extend(crew.into_iter().map(|tid| (pid, tid)));
+    }
+    workers
+}
+
+/// What was seen of encodes that ran at the same time.
+#[derive(Debug, Default)]
+struct Crowd {
+    samples: usize,
+    encodes: usize,
+    workers: usize,
+    /// The most workers that one encode had.
+    widest: usize,
+}
+
+/// Runs `make -j8` with rules for two encodes, one after the other, and then eight more at once, of which each wants
+/// eight workers.
+fn make_encodes(make: &Path, place: &Place, input: &Path) -> Crowd {
+    let out = place.path("out");
+    let _ = fs::remove_dir_all(&out);
+    fs::create_dir(&out).unwrap();
+    let rules = format!(
+        "all: 2 3 4 5 6 7 8 9\n2 3 4 5 6 7 8 9: 1\n1: 0\n0 1 2 3 4 5 6 7 8 9:\n\t+@{} -j8 -o {}/$@ {}\n",
+        env!("CARGO_BIN_EXE_btfgen"),
+        out.display(),
+        input.display()
+    );
+    fs::write(place.path("Makefile"), rules).unwrap();
+    let mut command = place.program(make);
+    command.arg("-j8").env_remove("MFLAGS").current_dir(place.path("")).stderr(Stdio::piped());
+    let mut running = command.spawn().unwrap();
+    let (mut crowd, mut before) = (Crowd::default(), BTreeSet::new());
+    while running.try_wait().unwrap().is_none() {
+        // Who is there twice was there all the time between: these worked at the same time. One that has just ended its
+        // work may be there for a moment longer.
+        let now = workers_of(out.to_str().unwrap());
+        let both: Vec<(u32, u32)> = now.intersection(&before).copied().collect();
+        let encodes: BTreeSet<u32> = both.iter().map(|(pid, _)| *pid).collect();
+        let of = |encode: &u32| both.iter().filter(|(pid, _)| pid == encode).count();
+        crowd.samples += 1;
+        crowd.encodes = crowd.encodes.max(encodes.len());
+        crowd.workers = crowd.workers.max(both.len());
+        crowd.widest = crowd.widest.max(encodes.iter().map(of).max().unwrap_or(0));
+        before = now;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let ended = running.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.is_empty(), "{said}");
+    let first = fs::read(out.join("0")).unwrap();
+    assert!((1..10).all(|i| fs::read(out.join(i.to_string())).unwrap() == first), "other bytes");
+    crowd
+}
+
+/// Eight encodes that each want eight workers, below `make -j8`: all of them together have eight. Without asking make
+/// they would have 64.
+#[test]
+fn eight_encodes_below_make_have_eight_workers() {
+    let (Some(make), Some(gcc)) = (common::tool_or_skip("make"), gcc()) else { return };
+    // A system of which nothing is known is calm: no encode gets narrower while it runs.
+    let calm = TempDir::new().unwrap();
+    let place = Place::new().with("BTFGEN_ROOT", calm.path());
+    // Little work asks for few workers.
+    let is_large = |path: &PathBuf| fs::metadata(path).unwrap().len() >= 64 << 20;
+    let kernel = common::kernels().and_then(|kernels| kernels.into_iter().find(is_large));
+    let input = kernel.unwrap_or_else(|| {
+        long(&gcc, &place.path("long"), 0.3);
+        place.path("long")
+    });
+    let shared = make_encodes(&make, &place, &input);
+    let place = place.with("BTFGEN_JOBSERVER", "off");
+    let alone = make_encodes(&make, &place, &input);
+    println!("asking make: {shared:?}; asking nobody: {alone:?}");
+    assert!(shared.workers <= 8, "{shared:?}");
+    // Else it could hold of itself.
+    assert!(shared.encodes > 1 && shared.widest > 1, "{shared:?}");
+    assert!(alone.workers > 8, "{alone:?}");
 }

@@ -9,30 +9,13 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use btfgen::btf::{self, Btf, CheckOptions, Levels};
 use btfgen::{DebugSections, Image, Options};
 use common::oracles::{Verdict, bpftool_agrees, btf_rs_agrees, kernel_loads};
 use common::render::{Types, missing, render};
-use common::{encode_with, options, skipped, tool};
-
-/// The kernels to test, `None` with a word about it if there are none.
-fn kernels() -> Option<Vec<PathBuf>> {
-    let Some(dir) = std::env::var_os("BTFGEN_TEST_KERNELS") else {
-        skipped("BTFGEN_TEST_KERNELS is not set: no real kernel is tested");
-        return None;
-    };
-    let is_kernel = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        name.starts_with("vmlinux-") && !name.ends_with(".btf") && path.is_file()
-    };
-    let mut found: Vec<_> =
-        Path::new(&dir).read_dir().unwrap().map(|f| f.unwrap().path()).filter(is_kernel).collect();
-    found.sort();
-    assert!(!found.is_empty(), "no vmlinux-* in {}", dir.display());
-    Some(found)
-}
+use common::{encode_with, kernels, options, skipped, tool};
 
 #[test]
 fn the_same_bytes_for_every_number_of_workers() {

@@ -97,16 +97,8 @@ fn another_program_differs() {
 
 #[test]
 fn kernels_agree() {
-    let Some(dir) = std::env::var_os("BTFGEN_TEST_KERNELS") else {
-        skipped("BTFGEN_TEST_KERNELS is not set: no real kernel is compared with its DWARF");
-        return;
-    };
-    for file in Path::new(&dir).read_dir().unwrap() {
-        let path = file.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if !name.starts_with("vmlinux-") || name.ends_with(".btf") || !path.is_file() {
-            continue;
-        }
+    for path in common::kernels().unwrap_or_default() {
+        let name = path.file_name().unwrap().to_string_lossy();
         let output = common::encode_with(&path, &btfgen::Options::default(), 2).unwrap();
         let found = differences(&path, &output.btf).unwrap();
         assert!(found.is_empty(), "{name}: {:#?}", names(&found));

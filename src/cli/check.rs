@@ -62,8 +62,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let files = files(request)?;
     let kfuncs = request.kfuncs.as_deref().map(|path| kfuncs(path, &files)).transpose()?;
     let kfuncs: Vec<&[u8]> = kfuncs.iter().flatten().map(Vec::as_slice).collect();
-    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let base = base_file.as_ref().map(BaseFile::btf).transpose()?;
+    let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base = base_file.as_mut().map(BaseFile::btf).transpose()?;
     let mut results: Vec<Option<Result<Checked>>> = files.iter().map(|_| None).collect();
     let workers = request.jobs.count().min(files.len());
     let teams = (0..workers).map(|_| Workers::new(Jobs::exactly(1))).collect::<Result<Vec<_>>>()?;

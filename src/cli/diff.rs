@@ -73,8 +73,8 @@ pub(crate) fn run(request: &Request) -> ExitCode {
 }
 
 fn changes(request: &Request) -> Result<Vec<Change>> {
-    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let base = base_file.as_ref().map(BaseFile::btf).transpose()?;
+    let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base = base_file.as_mut().map(BaseFile::btf).transpose()?;
     let mut symbols = Symbols::default();
     let source = Source::open(&request.before)?;
     let mut changes = if request.dwarf || source.is_only_dwarf() {

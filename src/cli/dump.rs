@@ -37,8 +37,8 @@ pub(crate) enum Format {
 pub(crate) fn run(request: &Request) -> Result<()> {
     let inputs: Vec<&Path> = request.files.iter().chain(&request.base).map(PathBuf::as_path).collect();
     let target = Target::new(&request.output, &inputs)?;
-    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let base = base_file.as_ref().map(BaseFile::btf).transpose()?;
+    let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base = base_file.as_mut().map(BaseFile::btf).transpose()?;
     let text = match (request.files.as_slice(), &base) {
         ([path], base) => one(path, base.as_ref(), &request.format)?,
         (files, Some(base)) => together(files, base, &request.format)?,

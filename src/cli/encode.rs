@@ -95,23 +95,23 @@ pub(crate) fn run(request: &Request) -> Result<()> {
             .hint("redirect it, or name a file"));
     }
 
-    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let base_btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
-    let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
+    let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base_bytes = base_file.as_ref().map_or(Ok(0), BaseFile::bytes)?;
 
     // From here on the input is mapped, and may shrink under our hands.
     signals::expect_of(input);
     let (image, map) = timed("map", || Image::open(input));
     let image = image?;
-    if let Some(base) = &base
+    if let Some(base) = &mut base_file
         && request.without_dwarf == WithoutDwarf::Nothing
         && has_nothing(&image, &request.options.search)
     {
-        return write_nothing(request, &output, base.btf().endian());
+        return write_nothing(request, &output, base.btf()?.endian());
     }
     let bar = Bar::new(request.progress, "units");
-    let base_bytes = base.as_ref().map_or(0, |base| base.btf().data().len() as u64);
     let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
+    let base_btf = base_file.as_mut().map(BaseFile::btf).transpose()?;
+    let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
     let progress = |begun, total| bar.show(begun, total);
     let mut encoder = Encoder::new(request.options.clone())
         .jobs(Jobs::Exactly(share.jobs()))
@@ -141,10 +141,10 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         results.map(|(target, pieces)| target.stage(pieces)).collect::<Result<Vec<_>>>()
     });
     let mut staged = staged?;
-    report.phases.insert(0, map);
     if base.is_some() {
         report.phases.insert(0, index);
     }
+    report.phases.insert(0, map);
     report.phases.push(save);
     report.memory.sample();
     report.memory.anon_bytes = report.memory.anon_bytes.max(peak);

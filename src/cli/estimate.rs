@@ -35,8 +35,7 @@ pub(crate) struct EstimateArgs {
 /// The file cannot be read.
 pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
     let base = args.base.as_deref().map(BaseFile::open).transpose()?;
-    let base = base.as_ref().map(BaseFile::btf).transpose()?;
-    let base_bytes = base.map_or(0, |base| base.data().len() as u64);
+    let base_bytes = base.as_ref().map_or(Ok(0), BaseFile::bytes)?;
     super::signals::expect_of(&args.file);
     let features = share::features(&Image::open(&args.file)?, base_bytes);
     let point = |workers| features.point(workers);

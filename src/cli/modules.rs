@@ -123,11 +123,9 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     // less memory.
     modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
 
-    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
-    let base = btf.as_ref().map(Base::new);
     let bytes = modules.iter().map(|(size, _)| size / 2).sum();
-    let base_bytes = btf.as_ref().map_or(0, |btf| btf.data().len() as u64);
+    let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base_bytes = base_file.as_ref().map_or(Ok(0), BaseFile::bytes)?;
     let mut rest = Rest::new(&modules, base_bytes, request.jobs.count());
     let mut share = Share::take(&Work {
         label: "modules",
@@ -136,6 +134,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
         bytes,
         kind: Kind { class: BATCH, point: &|workers| rest.point(workers), margin: rest.margin },
     })?;
+    let btf = base_file.as_mut().map(BaseFile::btf).transpose()?;
+    let base = btf.as_ref().map(Base::new);
     let workers = share.jobs().get().min(modules.len());
     // Few files for many CPUs: each gets several.
     let each = Jobs::exactly(share.jobs().get() / workers);

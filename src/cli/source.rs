@@ -18,6 +18,13 @@ pub(crate) enum Source {
 impl Source {
     /// Opens a file by what it begins with.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        let (mut source, rest) = Self::begin(path)?;
+        source.finish(rest, path)?;
+        Ok(source)
+    }
+
+    /// The same, but of BTF that stands for itself the rest is still to be read, from the file that comes with it.
+    fn begin(path: &Path) -> Result<(Self, Option<File>)> {
         let cannot_read = |e| Error::io("cannot read", e).in_file(path);
         let mut file = File::open(path).map_err(|e| Error::io("cannot open", e).in_file(path))?;
         if file.metadata().map_err(cannot_read)?.is_dir() {
@@ -30,15 +37,21 @@ impl Source {
             // Image also opens what is compressed as a whole: gzip, xz, Zstandard.
             b"\x7fELF" | [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', b'X'] | [0x28, 0xb5, 0x2f, 0xfd] => {
                 signals::expect_of(path);
-                Image::open(path).map(Source::Elf)
+                Image::open(path).map(|image| (Source::Elf(image), None))
             }
-            [0x9f, 0xeb, ..] | [0xeb, 0x9f, ..] => {
-                // No BTF is longer: its sections are counted with 32 bits.
-                file.take(3 << 32).read_to_end(&mut data).map_err(cannot_read)?;
-                Ok(Source::Raw(data))
-            }
+            [0x9f, 0xeb, ..] | [0xeb, 0x9f, ..] => Ok((Source::Raw(data), Some(file))),
             _ => Err(Error::input("is neither BTF nor an ELF file").in_file(path)),
         }
+    }
+
+    /// Reads the rest.
+    fn finish(&mut self, rest: Option<File>, path: &Path) -> Result<()> {
+        if let (Source::Raw(data), Some(file)) = (self, rest) {
+            // No BTF is longer: its sections are counted with 32 bits.
+            let read = file.take(3 << 32).read_to_end(data);
+            read.map_err(|e| Error::io("cannot read", e).in_file(path))?;
+        }
+        Ok(())
     }
 
     /// The BTF itself.
@@ -105,9 +118,11 @@ impl Source {
     }
 }
 
-/// A file that holds what others are split from.
+/// A file that holds what others are split from. It is read late: whoever waits for memory shall not have read what it
+/// needs it for.
 pub(crate) struct BaseFile<'p> {
     source: Source,
+    rest: Option<File>,
     path: &'p Path,
 }
 
@@ -117,14 +132,33 @@ impl<'p> BaseFile<'p> {
     /// # Errors
     /// The same.
     pub(crate) fn open(path: &'p Path) -> Result<Self> {
-        Ok(BaseFile { source: Source::open(path)?, path })
+        let (mut source, mut rest) = Source::begin(path)?;
+        // How much will come through a pipe nobody knows.
+        let is_file = |file: &File| file.metadata().is_ok_and(|meta| meta.is_file());
+        if !rest.as_ref().is_some_and(is_file) {
+            source.finish(rest.take(), path)?;
+        }
+        Ok(BaseFile { source, rest, path })
+    }
+
+    /// How long the BTF is, in bytes.
+    ///
+    /// # Errors
+    /// The file holds no BTF.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        match &self.rest {
+            Some(file) => file.metadata().map(|meta| meta.len()).map_err(|e| Error::io("cannot read", e)),
+            None => self.source.btf().map(|data| data.len() as u64),
+        }
+        .map_err(|e| e.in_file(self.path))
     }
 
     /// The base.
     ///
     /// # Errors
-    /// The file holds no BTF, or one that is itself split.
-    pub(crate) fn btf(&self) -> Result<Btf<'_>> {
+    /// The file cannot be read, holds no BTF, or one that is itself split.
+    pub(crate) fn btf(&mut self) -> Result<Btf<'_>> {
+        self.source.finish(self.rest.take(), self.path)?;
         let parse = |data| {
             Btf::parse(data).map_err(|e| e.hint("the base must be a BTF of its own, such as vmlinux has"))
         };

@@ -70,13 +70,13 @@ pub(crate) struct Request {
 /// The input cannot be encoded, or holds nothing of the name; or nothing can be written.
 pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let (word, name) = split(&request.name);
-    let base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
-    let base = btf.as_ref().map(Base::new);
+    let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
+    let base_bytes = base_file.as_ref().map_or(Ok(0), BaseFile::bytes)?;
     signals::expect_of(&request.input);
     let image = Image::open(&request.input)?;
-    let base_bytes = btf.as_ref().map_or(0, |btf| btf.data().len() as u64);
     let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
+    let btf = base_file.as_mut().map(BaseFile::btf).transpose()?;
+    let base = btf.as_ref().map(Base::new);
     let mut encoder = Encoder::new(request.options.clone())
         .jobs(Jobs::Exactly(share.jobs()))
         .throttle(share.throttle().clone());

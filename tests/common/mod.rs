@@ -273,6 +273,24 @@ pub fn tool_or_skip(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The kernels to test: the files `vmlinux-NAME` of the directory that `BTFGEN_TEST_KERNELS` names. `None` with a word
+/// about it if there are none.
+pub fn kernels() -> Option<Vec<PathBuf>> {
+    let Some(dir) = std::env::var_os("BTFGEN_TEST_KERNELS") else {
+        skipped("BTFGEN_TEST_KERNELS is not set: no real kernel is tested");
+        return None;
+    };
+    let is_kernel = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("vmlinux-") && !name.ends_with(".btf") && path.is_file()
+    };
+    let mut found: Vec<_> =
+        Path::new(&dir).read_dir().unwrap().map(|f| f.unwrap().path()).filter(is_kernel).collect();
+    found.sort();
+    assert!(!found.is_empty(), "no vmlinux-* in {}", dir.display());
+    Some(found)
+}
+
 /// A generator of numbers that are the same in every run (xorshift64*).
 pub struct Random(u64);
 
