@@ -110,8 +110,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         return write_nothing(request, &output, base.btf().endian());
     }
     let bar = Bar::new(request.progress, "units");
-    let base_bytes = base.as_ref().map_or(0, |base| base.btf().data().len() as u64);
-    let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
+    let mut share = Share::for_encode(&image, base_file.as_ref(), request.jobs, &request.wishes)?;
     let progress = |begun, total| bar.show(begun, total);
     let mut encoder = Encoder::new(request.options.clone())
         .jobs(Jobs::Exactly(share.jobs()))

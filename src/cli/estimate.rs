@@ -35,10 +35,9 @@ pub(crate) struct EstimateArgs {
 /// The file cannot be read.
 pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
     let base = args.base.as_deref().map(BaseFile::open).transpose()?;
-    let base = base.as_ref().map(BaseFile::btf).transpose()?;
-    let base_bytes = base.map_or(0, |base| base.data().len() as u64);
+    base.as_ref().map(BaseFile::btf).transpose()?;
     super::signals::expect_of(&args.file);
-    let features = share::features(&Image::open(&args.file)?, base_bytes);
+    let features = share::features(&Image::open(&args.file)?, base.as_ref());
     let point = |workers| features.point(workers);
     let kind = Kind::of(&features, &point);
     let runs = kind.history().map(|(_, runs)| runs).unwrap_or_default();
@@ -61,6 +60,8 @@ pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
             "features": {
                 "info_bytes": features.info_bytes,
                 "copied_bytes": features.copied_bytes,
+                "units": features.units.map(|units| units.count),
+                "largest_unit_bytes": features.units.map(|units| units.largest_bytes),
                 "is_relocatable": features.is_relocatable,
                 "base_bytes": features.base_bytes,
             },

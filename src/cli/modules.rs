@@ -97,8 +97,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let btf = base_file.as_ref().map(BaseFile::btf).transpose()?;
     let base = btf.as_ref().map(Base::new);
     let bytes = modules.iter().map(|(size, _)| size / 2).sum();
-    let base_bytes = btf.as_ref().map_or(0, |btf| btf.data().len() as u64);
-    let mut rest = Rest::new(&modules, base_bytes, request.jobs.count());
+    let (base_bytes, held) = base_file.as_ref().map_or((0, 0), BaseFile::sizes);
+    let mut rest = Rest::new(&modules, base_memory(base_bytes).saturating_add(held), request.jobs.count());
     let mut share = Share::take(&Work {
         label: "modules",
         jobs: request.jobs,
@@ -176,8 +176,8 @@ struct Rest<'m> {
 const LOOKED_AT: usize = 4;
 
 impl<'m> Rest<'m> {
-    fn new(modules: &'m [(u64, PathBuf)], base_bytes: u64, workers: usize) -> Self {
-        let (is_done, base) = (vec![false; modules.len()], base_memory(base_bytes));
+    fn new(modules: &'m [(u64, PathBuf)], base: u64, workers: usize) -> Self {
+        let is_done = vec![false; modules.len()];
         let mut rest =
             Rest { modules, is_done, first: 0, base, looked_at: 0, points: Vec::new(), margin: 1.0 };
         rest.look(workers);
@@ -193,13 +193,13 @@ impl<'m> Rest<'m> {
         for ((size, path), _) in left.by_ref().take(workers.saturating_mul(LOOKED_AT)) {
             let is_plain = path.extension().is_some_and(|ending| ending == "ko");
             let features = match is_plain.then(|| Image::open(path).ok()).flatten() {
-                Some(image) => share::features(&image, 0),
+                Some(image) => share::features(&image, None),
                 // Decompressing is most of the work. Debugging information is packed to a sixth or more.
                 None => Features {
                     info_bytes: 3 * size,
                     copied_bytes: 9 * size,
                     is_relocatable: true,
-                    base_bytes: 0,
+                    ..Features::default()
                 },
             };
             self.margin = self.margin.max(features.margin());

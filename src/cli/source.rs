@@ -130,4 +130,13 @@ impl<'p> BaseFile<'p> {
         };
         self.source.btf().and_then(parse).map_err(|e| e.in_file(self.path))
     }
+
+    /// Bytes of the base, and bytes of memory that hold the file, which the system cannot take and read again.
+    pub(crate) fn sizes(&self) -> (u64, u64) {
+        let held = match &self.source {
+            Source::Raw(data) => data.len() as u64,
+            Source::Elf(image) => image.held_bytes(),
+        };
+        (self.source.btf().map_or(0, |data| data.len() as u64), held)
+    }
 }

@@ -75,8 +75,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let base = btf.as_ref().map(Base::new);
     signals::expect_of(&request.input);
     let image = Image::open(&request.input)?;
-    let base_bytes = btf.as_ref().map_or(0, |btf| btf.data().len() as u64);
-    let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
+    let mut share = Share::for_encode(&image, base_file.as_ref(), request.jobs, &request.wishes)?;
     let mut encoder = Encoder::new(request.options.clone())
         .jobs(Jobs::Exactly(share.jobs()))
         .throttle(share.throttle().clone());
