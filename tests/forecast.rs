@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use btfgen::admission::forecast::{Features, is_remembered};
+use btfgen::admission::forecast::{Features, Units, is_remembered};
 use btfgen::admission::history::{CLASSES, History, MAX_AGE, PER_SIZE, Run};
 use btfgen::admission::margin::Forecast;
 use common::place::{Place, running};
@@ -117,13 +117,16 @@ fn written_down(name: &str) -> Vec<(Features, usize, u64)> {
     let run = |line: &str| {
         let words: Vec<&str> = line.split('\t').collect();
         let number = |at: usize| words[at].parse::<u64>().unwrap();
+        let is_relocatable = words[0].ends_with(".ko");
+        let units = Units { count: number(5), largest_bytes: number(6) };
         let features = Features {
             info_bytes: number(3),
             copied_bytes: number(4),
-            is_relocatable: words[0].ends_with(".ko"),
+            is_relocatable,
             base_bytes: number(1),
+            units: Some(units),
         };
-        (features, number(2) as usize, number(5))
+        (features, number(2) as usize, number(7))
     };
     text.lines().skip(1).map(run).collect()
 }
@@ -269,6 +272,23 @@ fn a_link_with_the_name_of_a_linker_runs_the_next_one() {
     assert!(said.contains("there is no other program of that name"), "{said}");
 }
 
+/// The units of a file are seen without reading more than their headers.
+#[test]
+fn an_estimate_counts_units() {
+    let place = Place::new();
+    let demo = common::root().join("testdata/small/demo.elf");
+    let (demo, stats) = (demo.to_str().unwrap(), place.path("stats"));
+    assert!(place.run(&[demo, "-o", "/dev/null", "--stats", stats.to_str().unwrap()]).status.success());
+    let json = |bytes: &[u8]| -> Value { serde_json::from_slice(bytes).unwrap() };
+    let input = &json(&fs::read(stats).unwrap())["input"];
+    let known = &json(&place.run(&["estimate", "--json", demo]).stdout)["features"];
+    assert_eq!(known["units"], input["units"], "{known}");
+    let (largest, all) =
+        (known["largest_unit_bytes"].as_u64().unwrap(), known["info_bytes"].as_u64().unwrap());
+    let units = input["units"].as_u64().unwrap();
+    assert!(largest <= all && largest * units >= all, "{known}");
+}
+
 /// An object file large enough that encodes of it are remembered.
 fn large(place: &Place) -> Option<String> {
     let mut source = String::new();
@@ -296,7 +316,7 @@ fn an_encode_is_remembered() {
     assert_eq!((one["jobs"].as_u64(), one["learned_from_runs"].as_u64()), (Some(1), Some(0)), "{cold}");
     assert!(one["anon_bytes"].as_f64() > one["expected_bytes"].as_f64(), "{cold}");
     assert_eq!(cold["smallest_budget_bytes"], one["anon_bytes"]);
-    let class = "encode-module-2";
+    let class = "encode-module-3";
     for count in 1..=2 {
         let output = place.run(&["-j1", &large, "-o", place.path("out").to_str().unwrap()]);
         assert!(output.status.success());
@@ -304,6 +324,8 @@ fn an_encode_is_remembered() {
         assert_eq!(runs.len(), count);
         // It was looked at often enough that a peak was seen: the sections that are relocated are part of it.
         assert!(runs[count - 1].peak > cold["features"]["copied_bytes"].as_u64().unwrap(), "{runs:?}");
+        // One unit of types that all differ is an odd input, but known to be one.
+        assert!(runs[count - 1].peak < 2 * one["anon_bytes"].as_u64().unwrap(), "{runs:?} {cold}");
     }
     assert_eq!(estimate()["estimates"][0]["learned_from_runs"].as_u64(), Some(2));
     // One that fails, or is small, is not.

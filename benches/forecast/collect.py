@@ -5,7 +5,8 @@ Usage: collect.py BTFGEN FILE... > runs.tsv
        collect.py BTFGEN --base VMLINUX FILE... > runs.tsv
 
 Columns: file, and what the forecast knows of it: the size of the base's BTF, workers, sizes of .debug_info and of
-what is relocated or decompressed; then the highest anonymous memory. All sizes in bytes.
+what is relocated, decompressed or held, the units and the size of the largest; then the highest anonymous memory.
+All sizes in bytes. Units in Rust are left out, as kernels ask for.
 """
 import json
 import os
@@ -18,20 +19,22 @@ btfgen, args = args[0], args[1:]
 base = []
 if args[0] == "--base":
     base, args = ["--base", args[1]], args[2:]
+off = dict(os.environ, BTFGEN_ADMISSION="off", BTFGEN_HISTORY="off")
 
-
-print("file\tbase\tworkers\tinfo\tcopied\tanon")
+print("file\tbase\tworkers\tinfo\tcopied\tunits\tlargest\tanon")
 for path in args:
     estimate = subprocess.run([btfgen, "estimate", "--json", *base, path], capture_output=True, text=True)
     if estimate.returncode != 0:
         continue
     known = json.loads(estimate.stdout)["features"]
-    for workers in (1, 2, 4):
+    name = os.path.basename(os.path.dirname(path)) + "/" + os.path.basename(path)
+    for workers in (1, 2, 4, 8):
         with tempfile.TemporaryDirectory() as where:
             stats = os.path.join(where, "stats")
-            run = [btfgen, *base, "-q", "-j", str(workers), path, "-o", os.path.join(where, "btf"), "--stats", stats]
-            if subprocess.run(run, env=dict(os.environ, BTFGEN_ADMISSION="off")).returncode != 0:
+            run = [btfgen, *base, "-q", "-j", str(workers), "--lang-exclude", "rust", path]
+            run += ["-o", os.path.join(where, "btf"), "--stats", stats]
+            if subprocess.run(run, env=off).returncode != 0:
                 continue
             anon = json.load(open(stats))["memory"]["anon_bytes"]
-        name = os.path.basename(os.path.dirname(path)) + "/" + os.path.basename(path)
-        print(name, known["base_bytes"], workers, known["info_bytes"], known["copied_bytes"], anon, sep="\t", flush=True)
+        print(name, known["base_bytes"], workers, known["info_bytes"], known["copied_bytes"], known["units"],
+              known["largest_unit_bytes"], anon, sep="\t", flush=True)

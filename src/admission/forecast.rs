@@ -1,9 +1,9 @@
-//! How much memory an encode will take, from the sizes of sections alone.
+//! How much memory an encode will take, from the sizes of sections and units alone.
 //!
-//! The weights and margins were fitted to runs of the encoder on kernels of seven architectures and on their modules
-//! (`benches/forecast`); the margins give way to what is learned from later runs ([`super::margin`]). Kernels with
-//! link-time optimisation on many workers and modules of hundreds of generated headers take more (`outliers.tsv`
-//! there). They are about anonymous memory: what is mapped of the input, the system can drop. What is relocated or
+//! The weights and margins were fitted to runs of the encoder on kernels of nine architectures and on their modules
+//! (`benches/forecast`); the margins give way to what is learned from later runs ([`super::margin`]). ThinLTO kernels
+//! on many workers, and modules of which many types have the name of another one, take more (`outliers.tsv` there).
+//! They are about anonymous memory: what is mapped of the input, the system can drop. What is relocated or
 //! decompressed is held once more, and a small file is held whole.
 
 /// What is known of an input before it is read.
@@ -12,26 +12,44 @@ pub struct Features {
     /// `.debug_info` and `.debug_types`, decompressed, in bytes.
     pub info_bytes: u64,
     /// What of the debug sections is relocated or decompressed, in bytes of the result, what that takes besides, and
-    /// the file itself if it is not mapped.
+    /// the file itself if it is not mapped; and the file of the base likewise.
     pub copied_bytes: u64,
     /// It is an object file, such as a module.
     pub is_relocatable: bool,
     /// The BTF of the base, if there is one, in bytes.
     pub base_bytes: u64,
+    /// The units of `.debug_info`, if they can be seen without decompressing.
+    pub units: Option<Units>,
 }
 
-/// Weights: bytes, and bytes for a byte. A byte of input counts less the more there are before it, as most of what
-/// units say, others have said.
+/// The units of an input, of which no more than [`MOST_UNITS`] need be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Units {
+    /// How many there are: no more workers have work.
+    pub count: u64,
+    /// The largest, in bytes. Units repeat what others say, but a unit does not repeat itself.
+    pub largest_bytes: u64,
+}
+
+/// Several times as many as kernels have: a bound for the time that looking at them takes.
+pub const MOST_UNITS: usize = 1 << 14;
+
+/// What a unit has that was not looked at, in bytes, and what the largest has, if there is so much: few have more.
+const USUAL_UNIT: u64 = 64 << 10;
+const LARGE_UNIT: u64 = 512 << 10;
+
+/// Weights: bytes, and bytes for a byte. Memory is highest either at the end of the walk, when every worker has a table
+/// of its own, or when there is one table and the output is made of it.
 struct Weights {
     floor: f64,
-    /// So many bytes of input are the first, and so many the first and the next.
-    knees: (u64, u64),
-    first: f64,
-    next: f64,
-    rest: f64,
-    /// For each worker but the first: for each of the first and next bytes, and besides.
+    /// For each worker that has work: of all bytes, and of those of the largest unit.
     worker: (f64, f64),
-    step: f64,
+    /// For all workers together, likewise.
+    walk: (f64, f64),
+    /// The one table: of all bytes, and for each unit. Most of what a unit says, others have said.
+    table: (f64, f64),
+    /// What joining the tables leaves behind, if there are several.
+    join: f64,
     /// How many times what is expected covers all but one of a hundred runs.
     margin: f64,
     /// Where earlier runs are remembered. The number changes with the weights.
@@ -39,33 +57,36 @@ struct Weights {
 }
 
 const LINKED: Weights = Weights {
-    floor: 14_090e3,
-    knees: (0, 100 << 20),
-    first: 0.0,
-    next: 0.3788,
-    rest: 0.1826,
-    worker: (0.0, 0.0309),
-    step: 318e3,
-    margin: 1.086,
-    class: "encode-linked-2",
+    floor: 8_622e3,
+    worker: (0.01395, 0.0),
+    walk: (0.1472, 0.0),
+    table: (0.09444, 15_280.0),
+    join: 5_021e3,
+    margin: 1.181,
+    class: "encode-linked-3",
 };
 const MODULE: Weights = Weights {
-    floor: 3_007e3,
-    knees: (640 << 10, 3 << 20),
-    first: 4.488,
-    next: 2.515,
-    rest: 0.004,
-    worker: (3.833, 2.602),
-    step: 27_640.0,
-    margin: 1.013,
-    class: "encode-module-2",
+    floor: 3_065e3,
+    worker: (0.02074, 3.599),
+    walk: (0.0, 2.724),
+    table: (0.0, 0.0),
+    join: 0.0,
+    margin: 1.037,
+    class: "encode-module-3",
 };
 
 /// The class of runs that encode many modules.
-pub const BATCH: &str = "encode-modules-2";
+pub const BATCH: &str = "encode-modules-3";
+
+/// Room that a worker makes at once: for a type of so many bytes of input each, for no more than so many types; bytes
+/// for each, and for each place of the tables that find them, of which there are a power of two.
+const BYTES_PER_TYPE: u64 = 80;
+const MOST_TYPES: u64 = 1 << 15;
+const TYPE: f64 = 90.15;
+const PLACE: f64 = 64.79;
 
 /// For each byte of the base.
-const BASE: f64 = 3.1;
+const BASE: f64 = 2.195;
 
 /// From so many bytes on runs are worth remembering: they are long enough, and others wait for what they reserve.
 const REMEMBERED: u64 = 20 << 20;
@@ -74,20 +95,29 @@ impl Features {
     /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
     pub fn point(&self, workers: usize) -> u64 {
         let weights = self.weights();
-        let (knee, next_knee) = weights.knees;
-        let up_to = |knee: u64| self.info_bytes.min(knee);
-        let first = up_to(knee) as f64;
-        let next = (up_to(next_knee) - up_to(knee)) as f64;
-        let rest = (self.info_bytes - up_to(next_knee)) as f64;
-        let more = workers.saturating_sub(1) as f64;
-        let own = weights.floor + weights.first * first + weights.next * next + weights.rest * rest;
-        let (of_first, of_next) = weights.worker;
-        let bytes = own
-            + more * (of_first * first + of_next * next + weights.step)
-            + self.copied_bytes as f64
-            + base_memory(self.base_bytes) as f64;
+        let info = self.info_bytes as f64;
+        let units = self.units.unwrap_or(Units {
+            count: self.info_bytes.div_ceil(USUAL_UNIT),
+            largest_bytes: self.info_bytes.min(LARGE_UNIT),
+        });
+        let largest = units.largest_bytes as f64;
+        let of = |(all, one): (f64, f64)| all * info + one * largest;
+        let at_work = units.count.min(workers as u64) as f64;
+        let walk = at_work * (self.room() + of(weights.worker)) + of(weights.walk);
+        let join = if workers > 1 { weights.join } else { 0.0 };
+        let table = weights.table.0 * info + weights.table.1 * units.count as f64 + join;
+        let bytes =
+            weights.floor + walk.max(table) + self.copied_bytes as f64 + base_memory(self.base_bytes) as f64;
         // A number that is too large for the type becomes the largest of it.
         bytes as u64
+    }
+
+    /// What a worker takes for types before it has seen any, in bytes.
+    fn room(&self) -> f64 {
+        let types = (self.info_bytes / BYTES_PER_TYPE).min(MOST_TYPES);
+        // Tables are never fuller than seven eighths.
+        let places = (types * 8 / 7).next_power_of_two();
+        TYPE * types as f64 + PLACE * places as f64
     }
 
     /// How many times that covers nearly all runs, if nothing is known of earlier ones.
@@ -122,17 +152,25 @@ mod tests {
 
     #[test]
     fn more_of_anything_takes_more() {
-        let some = Features { info_bytes: 50 << 20, copied_bytes: 0, is_relocatable: false, base_bytes: 0 };
-        assert!(some.point(2) > some.point(1));
-        assert!(Features { info_bytes: 200 << 20, ..some }.point(1) > some.point(1));
-        assert!(Features { copied_bytes: 9 << 20, ..some }.point(1) >= some.point(1) + (9 << 20) - 1);
-        assert!(Features { base_bytes: 5 << 20, ..some }.point(1) > some.point(1));
+        let units = Some(Units { count: 3, largest_bytes: 1 << 20 });
+        for is_relocatable in [false, true] {
+            let some = Features { info_bytes: 50 << 20, is_relocatable, units, ..Features::default() };
+            assert!(some.point(2) > some.point(1));
+            assert_eq!(some.point(5), some.point(3));
+            assert!(Features { info_bytes: 200 << 20, ..some }.point(1) > some.point(1));
+            assert!(Features { copied_bytes: 9 << 20, ..some }.point(1) >= some.point(1) + (9 << 20) - 1);
+            assert!(Features { base_bytes: 5 << 20, ..some }.point(1) > some.point(1));
+        }
+        let module = Features { info_bytes: 50 << 20, is_relocatable: true, units, ..Features::default() };
+        let one = Units { count: 1, largest_bytes: 50 << 20 };
+        assert!(Features { units: Some(one), ..module }.point(1) > 2 * module.point(1));
         // Sizes that a header can claim.
         let absurd = Features {
             info_bytes: u64::MAX,
             copied_bytes: u64::MAX,
             is_relocatable: true,
             base_bytes: u64::MAX,
+            units: Some(Units { count: u64::MAX, largest_bytes: u64::MAX }),
         };
         assert_eq!(absurd.point(usize::MAX), u64::MAX);
     }

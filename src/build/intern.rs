@@ -65,6 +65,7 @@ const NO_ANCHOR: AnchorId = AnchorId(u32::MAX);
 
 /// Room for the types and names of a module of usual size is made at once: 80 bytes of debugging information
 /// make one type that is new, 40 one name. A kernel repeats itself more, and is not held up by growing tables.
+/// Forecasts of memory know of this room.
 const BYTES_PER_TYPE: usize = 80;
 const BYTES_PER_NAME: usize = 40;
 const MOST_TYPES: usize = 1 << 15;

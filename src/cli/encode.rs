@@ -96,7 +96,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     }
 
     let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let base_bytes = base_file.as_ref().map_or(Ok(0), BaseFile::bytes)?;
+    let base_size = base_file.as_ref().map(BaseFile::size).transpose()?.unwrap_or_default();
 
     // From here on the input is mapped, and may shrink under our hands.
     signals::expect_of(input);
@@ -109,7 +109,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         return write_nothing(request, &output, base.btf()?.endian());
     }
     let bar = Bar::new(request.progress, "units");
-    let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
+    let mut share = Share::for_encode(&image, base_size, request.jobs, &request.wishes)?;
     let base_btf = base_file.as_mut().map(BaseFile::btf).transpose()?;
     let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
     let progress = |begun, total| bar.show(begun, total);

@@ -35,9 +35,9 @@ pub(crate) struct EstimateArgs {
 /// The file cannot be read.
 pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
     let base = args.base.as_deref().map(BaseFile::open).transpose()?;
-    let base_bytes = base.as_ref().map_or(Ok(0), BaseFile::bytes)?;
+    let base_size = base.as_ref().map(BaseFile::size).transpose()?.unwrap_or_default();
     super::signals::expect_of(&args.file);
-    let features = share::features(&Image::open(&args.file)?, base_bytes);
+    let features = share::features(&Image::open(&args.file)?, base_size);
     let point = |workers| features.point(workers);
     let kind = Kind::of(&features, &point);
     let runs = kind.history().map(|(_, runs)| runs).unwrap_or_default();
@@ -60,6 +60,8 @@ pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
             "features": {
                 "info_bytes": features.info_bytes,
                 "copied_bytes": features.copied_bytes,
+                "units": features.units.map(|units| units.count),
+                "largest_unit_bytes": features.units.map(|units| units.largest_bytes),
                 "is_relocatable": features.is_relocatable,
                 "base_bytes": features.base_bytes,
             },

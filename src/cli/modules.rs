@@ -24,7 +24,7 @@ use super::encode::{Bar, has_nothing, process_cpu, rewritten};
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Input, Run};
 use super::share::{self, Kind, Share, Work};
-use super::source::BaseFile;
+use super::source::{BaseFile, BaseSize};
 use super::watch::Taken;
 use super::{complain, one_line, signals, tell, tree};
 
@@ -125,8 +125,9 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
 
     let bytes = modules.iter().map(|(size, _)| size / 2).sum();
     let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let base_bytes = base_file.as_ref().map_or(Ok(0), BaseFile::bytes)?;
-    let mut rest = Rest::new(&modules, base_bytes, request.jobs.count());
+    let base_size = base_file.as_ref().map(BaseFile::size).transpose()?.unwrap_or_default();
+    let of_base = base_memory(base_size.bytes).saturating_add(base_size.held_bytes);
+    let mut rest = Rest::new(&modules, of_base, request.jobs.count());
     let mut share = Share::take(&Work {
         label: "modules",
         jobs: request.jobs,
@@ -237,8 +238,8 @@ struct Rest<'m> {
 const LOOKED_AT: usize = 4;
 
 impl<'m> Rest<'m> {
-    fn new(modules: &'m [(u64, PathBuf)], base_bytes: u64, workers: usize) -> Self {
-        let (is_done, base) = (vec![false; modules.len()], base_memory(base_bytes));
+    fn new(modules: &'m [(u64, PathBuf)], base: u64, workers: usize) -> Self {
+        let is_done = vec![false; modules.len()];
         let mut rest =
             Rest { modules, is_done, first: 0, base, looked_at: 0, points: Vec::new(), margin: 1.0 };
         rest.look(workers);
@@ -254,13 +255,13 @@ impl<'m> Rest<'m> {
         for ((size, path), _) in left.by_ref().take(workers.saturating_mul(LOOKED_AT)) {
             let is_plain = path.extension().is_some_and(|ending| ending == "ko");
             let features = match is_plain.then(|| Image::open(path).ok()).flatten() {
-                Some(image) => share::features(&image, 0),
+                Some(image) => share::features(&image, BaseSize::default()),
                 // Decompressing is most of the work. Debugging information is packed to a sixth or more.
                 None => Features {
                     info_bytes: 3 * size,
                     copied_bytes: 9 * size,
                     is_relocatable: true,
-                    base_bytes: 0,
+                    ..Features::default()
                 },
             };
             self.margin = self.margin.max(features.margin());

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use btfgen::admission::Root;
-use btfgen::admission::forecast::{Features, is_remembered};
+use btfgen::admission::forecast::{Features, MOST_UNITS, Units, is_remembered};
 use btfgen::admission::gates::Gates;
 use btfgen::admission::history::{History, Run};
 use btfgen::admission::jobserver::{Jobserver, environment};
@@ -19,6 +19,7 @@ use btfgen::admission::size::show_bytes;
 use btfgen::{Error, Image, Jobs, Result, Throttle};
 
 use super::admit::Wishes;
+use super::source::BaseSize;
 use super::watch::{Taken, Watch};
 
 /// Bytes of debugging information below which another worker costs more than it does.
@@ -84,12 +85,12 @@ impl<'a> Kind<'a> {
 }
 
 impl Share {
-    /// Asks for what one encode takes: that of `image`, above a base of so many bytes.
+    /// Asks for what one encode takes: that of `image`, above a base.
     ///
     /// # Errors
     /// Those of [`take`](Self::take).
-    pub(crate) fn for_encode(image: &Image, base_bytes: u64, jobs: Jobs, wishes: &Wishes) -> Result<Share> {
-        let features = features(image, base_bytes);
+    pub(crate) fn for_encode(image: &Image, base: BaseSize, jobs: Jobs, wishes: &Wishes) -> Result<Share> {
+        let features = features(image, base);
         Share::take(&Work {
             label: &image.path().file_name().unwrap_or_default().to_string_lossy(),
             jobs,
@@ -187,8 +188,9 @@ impl Share {
     }
 }
 
-/// What a forecast needs to know of an image. What is damaged counts as nothing: the encode will say so.
-pub(crate) fn features(image: &Image, base_bytes: u64) -> Features {
+/// What a forecast needs to know of an image and its base. What is damaged counts as nothing: the encode will say so.
+pub(crate) fn features(image: &Image, base: BaseSize) -> Features {
+    let base_bytes = base.bytes;
     let mut features = Features { is_relocatable: image.is_relocatable(), base_bytes, ..Features::default() };
     let names: [&[u8]; 2] = [b".debug_info", b".debug_types"];
     let others: [&[u8]; 8] = [
@@ -210,6 +212,10 @@ pub(crate) fn features(image: &Image, base_bytes: u64) -> Features {
     if features.copied_bytes > 0 {
         features.copied_bytes = features.copied_bytes.saturating_add(image.relocation_memory());
     }
-    features.copied_bytes = features.copied_bytes.saturating_add(image.held_bytes());
+    for held in [image.held_bytes(), base.held_bytes] {
+        features.copied_bytes = features.copied_bytes.saturating_add(held);
+    }
+    let units = image.debug_info_units(MOST_UNITS);
+    features.units = units.map(|(count, largest_bytes)| Units { count, largest_bytes });
     features
 }

@@ -118,6 +118,15 @@ impl Source {
     }
 }
 
+/// How large a base is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BaseSize {
+    /// Its BTF, in bytes.
+    pub(crate) bytes: u64,
+    /// Bytes of memory that will hold the file, which the system cannot take and read again.
+    pub(crate) held_bytes: u64,
+}
+
 /// A file that holds what others are split from. It is read late: whoever waits for memory shall not have read what it
 /// needs it for.
 pub(crate) struct BaseFile<'p> {
@@ -141,16 +150,21 @@ impl<'p> BaseFile<'p> {
         Ok(BaseFile { source, rest, path })
     }
 
-    /// How long the BTF is, in bytes.
+    /// What it will take.
     ///
     /// # Errors
     /// The file holds no BTF.
-    pub(crate) fn bytes(&self) -> Result<u64> {
-        match &self.rest {
+    pub(crate) fn size(&self) -> Result<BaseSize> {
+        let bytes = match &self.rest {
             Some(file) => file.metadata().map(|meta| meta.len()).map_err(|e| Error::io("cannot read", e)),
             None => self.source.btf().map(|data| data.len() as u64),
-        }
-        .map_err(|e| e.in_file(self.path))
+        };
+        let bytes = bytes.map_err(|e| e.in_file(self.path))?;
+        let held_bytes = match &self.source {
+            Source::Raw(_) => bytes,
+            Source::Elf(image) => image.held_bytes(),
+        };
+        Ok(BaseSize { bytes, held_bytes })
     }
 
     /// The base.

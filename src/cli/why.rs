@@ -71,10 +71,10 @@ pub(crate) struct Request {
 pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let (word, name) = split(&request.name);
     let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
-    let base_bytes = base_file.as_ref().map_or(Ok(0), BaseFile::bytes)?;
+    let base_size = base_file.as_ref().map(BaseFile::size).transpose()?.unwrap_or_default();
     signals::expect_of(&request.input);
     let image = Image::open(&request.input)?;
-    let mut share = Share::for_encode(&image, base_bytes, request.jobs, &request.wishes)?;
+    let mut share = Share::for_encode(&image, base_size, request.jobs, &request.wishes)?;
     let btf = base_file.as_mut().map(BaseFile::btf).transpose()?;
     let base = btf.as_ref().map(Base::new);
     let mut encoder = Encoder::new(request.options.clone())

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use object::elf as spec;
+use object::{Endian as _, elf as spec};
 
 use super::inflate::{Coded, Coding, check_total};
 use super::{Image, Section};
@@ -40,6 +40,34 @@ impl Image {
             }
         }
         Ok((size, if count > 1 { size } else { copied }))
+    }
+
+    /// Units of `.debug_info`, and bytes of the largest, by their headers alone: of the first `most` of them. `None` if
+    /// they cannot be seen without decompressing.
+    pub fn debug_info_units(&self, most: usize) -> Option<(u64, u64)> {
+        let is_wanted = |s: &&Section| !s.is_loaded() && *linked_name(&s.name) == *b".debug_info";
+        let mut found = (0, 0);
+        for section in self.sections.iter().filter(is_wanted) {
+            let coded = self.coding(section).ok().filter(|coded| coded.coding == Coding::Plain)?;
+            let mut rest = coded.bytes;
+            while let Some(size) = self.unit_size(rest).filter(|_| found.0 < most as u64) {
+                found = (found.0 + 1, found.1.max(size));
+                rest = usize::try_from(size).ok().and_then(|size| rest.get(size..)).unwrap_or_default();
+            }
+        }
+        Some(found)
+    }
+
+    /// Bytes of the unit that begins there, with its header.
+    fn unit_size(&self, bytes: &[u8]) -> Option<u64> {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let length = self.endian.read_u32(*length);
+        if length != u32::MAX {
+            return Some(4 + u64::from(length));
+        }
+        // 64-bit DWARF.
+        let (length, _) = rest.split_first_chunk::<8>()?;
+        self.endian.read_u64(*length).checked_add(12)
     }
 
     /// The content of all sections of that name that are not loaded, as a linker would put them together:
