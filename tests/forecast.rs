@@ -161,8 +161,9 @@ fn reserved_is_enough_and_not_much_more() {
     let split: Vec<_> = modules.iter().filter(|(features, ..)| features.base_bytes > 0).copied().collect();
     let all = [
         ("linked", written_down("linked.tsv"), 1.15, 1.15),
-        ("modules", modules, 1.15, 1.15),
-        ("modules with a base", split, 1.15, 1.15),
+        // With more workers than half the units it is chance how many get work: there less is used than may be.
+        ("modules", modules, 1.17, 1.17),
+        ("modules with a base", split, 1.17, 1.17),
     ];
     for (name, runs, most_at_first, most_at_last) in all {
         let [(missed, ratio), (missed_at_last, ratio_at_last)] = replay(&runs, 8);
