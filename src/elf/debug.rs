@@ -51,7 +51,8 @@ impl Image {
             let coded = self.coding(section).ok().filter(|coded| coded.coding == Coding::Plain)?;
             let mut rest = coded.bytes;
             while let Some(size) = self.unit_size(rest).filter(|_| found.0 < most as u64) {
-                found = (found.0 + 1, found.1.max(size));
+                // What is damaged may claim any size.
+                found = (found.0 + 1, found.1.max(size.min(rest.len() as u64)));
                 rest = usize::try_from(size).ok().and_then(|size| rest.get(size..)).unwrap_or_default();
             }
         }
