@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use gimli::DW_LANG_Rust;
 use hashbrown::HashTable;
 
 use super::graph::{Graph, Link, Node, NodeId, Shape};
@@ -114,12 +115,12 @@ impl<'a> Interner<'a> {
         }
     }
 
-    /// Takes in all types of a unit, whose quick keys are in `keys`.
+    /// Takes in all types of a unit, whose quick keys are in `keys` and whose `DW_LANG` code is `language`.
     pub(super) fn unit(
         &mut self,
         graph: &Graph,
         keys: &Keys,
-        unit: u32,
+        (unit, language): (u32, u16),
         warnings: &mut Warnings,
     ) -> Result<()> {
         self.begin(graph);
@@ -135,7 +136,8 @@ impl<'a> Interner<'a> {
             self.mentioned.push(entry);
         }
         let foreign = self.foreign_anchors(graph, warnings)?;
-        self.tables.mentions.push(Mentions { unit, entries: self.mentioned.as_slice().into(), foreign });
+        let (is_rust, entries) = (language == DW_LANG_Rust.0, self.mentioned.as_slice().into());
+        self.tables.mentions.push(Mentions { unit, is_rust, entries, foreign });
         self.newest = self.newest.max(unit);
         Ok(())
     }
