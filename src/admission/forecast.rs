@@ -2,9 +2,10 @@
 //!
 //! The weights and margins were fitted to runs of the encoder on kernels of nine architectures and on their modules
 //! (`benches/forecast`); the margins give way to what is learned from later runs ([`super::margin`]). ThinLTO kernels
-//! on many workers, and modules of which many types have the name of another one, take more (`outliers.tsv` there).
-//! They are about anonymous memory: what is mapped of the input, the system can drop. What is relocated or
-//! decompressed is held once more, and a small file is held whole.
+//! on many workers, modules of which many types have the name of another one (`outliers.tsv` there), and kernels with
+//! Rust that is not left out, whose units in C are looked at again, take more. They are about anonymous memory: what is
+//! mapped of the input, the system can drop. What is relocated or decompressed is held once more, and a small file is
+//! held whole.
 
 /// What is known of an input before it is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
