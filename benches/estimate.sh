@@ -3,12 +3,12 @@
 #
 #   benches/estimate.sh VMLINUX MODULE [RUNS]
 #
-# CPU time of a run, with the start of the process, is the mean of RUNS (100); BTFGEN names the program, by default
-# target/release/btfgen. That of `btfgen --version` is what of it the start takes. Instructions are those of user space
+# CPU time of a run, with the start of the process, is the mean of RUNS (100); BTFGEN names the program, by default that
+# of a release build. That of `btfgen --version` is what of it the start takes. Instructions are those of user space
 # and need valgrind.
 set -eu
 vmlinux=$1 module=$2 runs=${3:-100}
-btfgen=${BTFGEN:-target/release/btfgen}
+btfgen=${BTFGEN:-${CARGO_TARGET_DIR:-$(dirname "$0")/../target}/release/btfgen}
 export BTFGEN_HISTORY=off
 
 # CPU milliseconds of a run: those that the children of a shell took.
