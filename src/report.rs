@@ -187,7 +187,7 @@ fn clock(id: ClockId) -> Duration {
 }
 
 /// CPU time of the process so far.
-pub(crate) fn process_cpu() -> Duration {
+pub fn process_cpu() -> Duration {
     clock(ClockId::ProcessCPUTime)
 }
 

@@ -3,8 +3,10 @@
 //! References are DIE offsets until somebody follows them, because most of them lead forward. The
 //! memory is reused from unit to unit.
 
+use gimli::DW_LANG_Rust;
+
 use super::foreign::Foreign;
-use crate::dwarf::{NameId, UnitHeader, Value};
+use crate::dwarf::{NameId, Unit, Value};
 
 /// A reference: to nothing, a DIE by its offset in the unit, a node, or something of another unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -194,6 +196,8 @@ pub(super) struct Variable {
 pub(super) struct Graph {
     /// Offset of the unit in `.debug_info`, for errors.
     pub(super) unit_offset: u64,
+    /// The unit is in Rust.
+    pub(super) is_rust: bool,
     pub(super) nodes: Vec<Node>,
     pub(super) parts: Vec<Part>,
     /// Parts of types that were nested in others.
@@ -223,9 +227,10 @@ struct Own {
 }
 
 impl Graph {
-    pub(super) fn clear(&mut self, unit: &UnitHeader) {
-        self.unit_offset = unit.offset;
-        let unit_bytes = unit.length;
+    pub(super) fn clear(&mut self, unit: &Unit<'_>) {
+        self.unit_offset = unit.header.offset;
+        self.is_rust = unit.language == DW_LANG_Rust.0;
+        let unit_bytes = unit.header.length;
         self.nodes.clear();
         self.parts.clear();
         self.nested.clear();

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use gimli::DW_LANG_Rust;
 use hashbrown::HashTable;
 
 use super::graph::{Graph, Link, Node, NodeId, Shape};
@@ -115,12 +114,12 @@ impl<'a> Interner<'a> {
         }
     }
 
-    /// Takes in all types of a unit, whose quick keys are in `keys` and whose `DW_LANG` code is `language`.
+    /// Takes in all types of a unit, whose quick keys are in `keys`.
     pub(super) fn unit(
         &mut self,
         graph: &Graph,
         keys: &Keys,
-        (unit, language): (u32, u16),
+        unit: u32,
         warnings: &mut Warnings,
     ) -> Result<()> {
         self.begin(graph);
@@ -136,7 +135,7 @@ impl<'a> Interner<'a> {
             self.mentioned.push(entry);
         }
         let foreign = self.foreign_anchors(graph, warnings)?;
-        let (is_rust, entries) = (language == DW_LANG_Rust.0, self.mentioned.as_slice().into());
+        let (is_rust, entries) = (graph.is_rust, self.mentioned.as_slice().into());
         self.tables.mentions.push(Mentions { unit, is_rust, entries, foreign });
         self.newest = self.newest.max(unit);
         Ok(())

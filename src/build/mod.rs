@@ -141,7 +141,7 @@ impl<'a> Builder<'a> {
             return Ok(());
         };
         self.quick_keys().map_err(|key::Cycle(offset)| cycle_error(header, offset))?;
-        self.interner.unit(&self.graph, &self.keys, (number, unit.language), &mut self.warnings)?;
+        self.interner.unit(&self.graph, &self.keys, number, &mut self.warnings)?;
         self.interner.tags(&self.graph, number, &mut self.warnings)?;
         self.functions(&unit, number)?;
         self.variables(&unit, number)?;

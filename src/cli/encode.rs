@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 use btfgen::admission::footprint::Footprint;
 use btfgen::btf::{Endian, Writer};
 use btfgen::elf::insert::{Change, Rewrite, Signature, set_sections};
-use btfgen::report::Phase;
+use btfgen::report::{Phase, process_cpu};
 use btfgen::{Base, Encoder, Error, Features, Files, Image, Jobs, Options, Result, Search};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::admit::Wishes;
 use super::output::{self, Destination, Staged, Target};
@@ -227,12 +226,6 @@ fn timed<T>(name: &'static str, stage: impl FnOnce() -> T) -> (T, Phase) {
     let result = stage();
     let cpu = process_cpu().saturating_sub(cpu);
     (result, Phase { name, wall: wall.elapsed(), cpu, parallel: false })
-}
-
-/// CPU time of the process so far.
-pub(crate) fn process_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// A run shorter than this shows no bar: it would flash and be gone.

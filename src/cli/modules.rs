@@ -15,12 +15,12 @@ use btfgen::admission::forecast::{BATCH, Features, base_memory};
 use btfgen::admission::return_freed_memory;
 use btfgen::btf::{Btf, Writer};
 use btfgen::elf::insert::Signature;
-use btfgen::report::Report;
+use btfgen::report::{Report, process_cpu};
 use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Order, Result, Throttle, Workers, union};
 use serde_json::json;
 
 use super::admit::Wishes;
-use super::encode::{Bar, has_nothing, process_cpu, rewritten};
+use super::encode::{Bar, has_nothing, rewritten};
 use super::output::{self, Destination, Staged, Target};
 use super::report::{self, Input, Run};
 use super::share::{self, Kind, Share, Work};
@@ -248,11 +248,10 @@ impl<'m> Rest<'m> {
 
     /// Finds out what the largest take.
     fn look(&mut self, workers: usize) {
-        let mut left =
-            self.modules.iter().zip(&self.is_done).skip(self.first).filter(|(_, is_done)| !**is_done);
+        let left = self.modules.iter().zip(&self.is_done).skip(self.first).filter(|(_, is_done)| !**is_done);
         self.looked_at = left.clone().next().map_or(0, |((size, _), _)| *size);
         self.points.clear();
-        for ((size, path), _) in left.by_ref().take(workers.saturating_mul(LOOKED_AT)) {
+        for ((size, path), _) in left.take(workers.saturating_mul(LOOKED_AT)) {
             let is_plain = path.extension().is_some_and(|ending| ending == "ko");
             let features = match is_plain.then(|| Image::open(path).ok()).flatten() {
                 Some(image) => share::features(&image, BaseSize::default()),

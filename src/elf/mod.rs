@@ -91,8 +91,9 @@ impl Section {
 }
 
 impl Image {
-    /// Maps the file at `path`, or reads it if it has 2 MiB or less, and reads its section headers. A file that is compressed as a whole (gzip, xz,
-    /// Zstandard) is decompressed into memory: 4 GiB at most, and not more than 1100 times what it has.
+    /// Maps the file at `path`, or reads it if it has 2 MiB or less, and reads its section headers. A file that is
+    /// compressed as a whole (gzip, xz, Zstandard) is decompressed into memory: 4 GiB at most, and not more than 1100
+    /// times what it has.
     ///
     /// A file that is mapped must not shrink while the image lives: the system then ends the process with
     /// `SIGBUS`. The command line turns that into an error.

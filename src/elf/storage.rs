@@ -28,7 +28,7 @@ enum Packing {
 }
 
 /// Bytes of the largest file that is read: up to here a copy takes less time than to find page after page when it is
-/// first touched, and to take the map away from all threads in the end. Half of a kernel's modules are smaller.
+/// first touched, and to take the map away from all threads in the end. Nine of ten modules of a kernel are smaller.
 const MAX_READ: u64 = 2 << 20;
 
 /// Bytes that a compressed file may hold: the largest modules of kernels, with DWARF, have one fourth of it.

@@ -303,13 +303,9 @@ impl Exact {
                 }
             }
         };
-        for &id in &self.entries[this.entries.clone()] {
-            let outside = tables.types.count(id).saturating_sub(self.inside[id.0 as usize]);
-            let entry = tables.types.get(id);
-            if outside > 0 && !entry.is_declaration() {
-                let plain = self.net.token(entry.key);
-                take(plain, plain, plain, outside, NodeId::OUTSIDE, false);
-            }
+        for (id, count) in outside(&self.entries[this.entries.clone()], &self.inside, tables) {
+            let plain = self.net.token(tables.types.get(id).key);
+            take(plain, plain, plain, count, NodeId::OUTSIDE, false);
         }
         for &id in &this.definitions {
             let node = *self.net.node(id);
@@ -386,11 +382,9 @@ impl Exact {
             is_mixed |= of_rust != is_rust;
             of_rust != is_rust || *found.get_or_insert(value) == value
         };
-        let outside = self.entries[name.entries.clone()].iter().filter(|id| {
-            let outside = tables.types.count(**id).saturating_sub(self.inside[id.0 as usize]);
-            outside > 0 && !tables.types.get(**id).is_declaration()
-        });
-        let outside = outside.map(|id| (self.rust.contains(&tables.types.first(*id).unit()), Token::USUAL));
+        let outside = outside(&self.entries[name.entries.clone()], &self.inside, tables);
+        let outside =
+            outside.map(|(id, _)| (self.rust.contains(&tables.types.first(id).unit()), Token::USUAL));
         let in_net = name.definitions.iter().map(|id| {
             let node = self.net.node(*id);
             (self.is_rust(node.unit), name.value(node.identity))
@@ -530,6 +524,14 @@ impl Exact {
         }
         variants
     }
+}
+
+/// Which of these entries are definitions in units that are not in the net, and in how many, if `inside` tells of each
+/// entry how many nodes of the net it was made of.
+fn outside(entries: &[EntryId], inside: &[u32], tables: &Tables<'_>) -> impl Iterator<Item = (EntryId, u32)> {
+    let count = |&id: &EntryId| (id, tables.types.count(id).saturating_sub(inside[id.0 as usize]));
+    let is_there = |&(id, count): &(EntryId, u32)| count > 0 && !tables.types.get(id).is_declaration();
+    entries.iter().map(count).filter(is_there)
 }
 
 /// What the anchors of names with several definitions stand for, by keys.

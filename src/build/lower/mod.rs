@@ -589,7 +589,7 @@ pub(super) fn lower<'a>(
     neighbours: &mut Neighbours<'a>,
     mut lower: Lower<'_>,
 ) -> Result<()> {
-    lower.graph.clear(&unit.header);
+    lower.graph.clear(unit);
     lower.annotations.clear();
     walk(unit, layouts, &mut lower)?;
     lower.graph.close_own();
