@@ -100,26 +100,41 @@ impl<'p> Encoder<'p> {
     /// The image has no DWARF or damaged DWARF, or there is more than BTF can hold. The error names the
     /// file, and the unit and DIE where there is one.
     pub fn encode(&self, image: &Image) -> Result<Output> {
-        self.start(image, None).map(|(output, _)| output)
+        let mut report = Report::default();
+        let files = report.phase("open", false, |_| Files::open(image, &self.options.search));
+        self.start(&files.map_err(|e| e.in_file(image.path()))?, report, None).map(|(output, _)| output)
     }
 
-    /// Encodes as [`encode`](Self::encode) does, and says of each name that `asked` accepts why it is in the output
-    /// or not. It takes about as long. Ids are those before a base is distilled.
+    /// The same for files that were opened already.
     ///
     /// # Errors
     /// As there.
-    pub fn explain(&self, image: &Image, asked: &(dyn Fn(&[u8]) -> bool + Sync)) -> Result<(Output, Why)> {
-        self.start(image, Some(Watch(asked)))
+    pub fn encode_files(&self, files: &Files<'_>) -> Result<Output> {
+        self.start(files, Report::default(), None).map(|(output, _)| output)
     }
 
-    fn start(&self, image: &Image, watch: Option<Watch<'_>>) -> Result<(Output, Why)> {
-        let jobs = self.jobs.count();
-        let run = || self.run(image, jobs, watch).map_err(|e| e.in_file(image.path()));
-        if Workers::are_here(jobs) { run() } else { Workers::new(self.jobs)?.run(run) }
+    /// Encodes as [`encode_files`](Self::encode_files) does, and says of each name that `asked` accepts why it is in
+    /// the output or not. It takes about as long. Ids are those before a base is distilled.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn explain(
+        &self,
+        files: &Files<'_>,
+        asked: &(dyn Fn(&[u8]) -> bool + Sync),
+    ) -> Result<(Output, Why)> {
+        self.start(files, Report::default(), Some(Watch(asked)))
     }
 
-    fn run(&self, image: &Image, jobs: usize, watch: Option<Watch<'_>>) -> Result<(Output, Why)> {
-        let mut report = Report { jobs, ..Report::default() };
+    fn start(&self, files: &Files<'_>, report: Report, watch: Option<Watch<'_>>) -> Result<(Output, Why)> {
+        let report = Report { jobs: self.jobs.count(), ..report };
+        let is_here = Workers::are_here(report.jobs);
+        let run = || self.run(files, report, watch).map_err(|e| e.in_file(files.image().path()));
+        if is_here { run() } else { Workers::new(self.jobs)?.run(run) }
+    }
+
+    fn run(&self, files: &Files<'_>, mut report: Report, watch: Option<Watch<'_>>) -> Result<(Output, Why)> {
+        let (image, jobs) = (files.image(), report.jobs);
         match self.base {
             Some(base) => fits(base.btf(), image)?,
             None if self.options.features.contains(Features::DISTILLED_BASE) => {
@@ -127,7 +142,6 @@ impl<'p> Encoder<'p> {
             }
             None => {}
         }
-        let files = report.phase("open", false, |_| Files::open(image, &self.options.search))?;
         let own = report.phase("sections", false, |_| DebugSections::read(files.debug()))?;
         let parts =
             report.phase("parts", false, |_| Parts::open(files.debug(), &own, &self.options.search))?;
@@ -160,7 +174,7 @@ impl<'p> Encoder<'p> {
                 || self.walk(files.debug(), context, report),
                 || {
                     let _busy = self.throttle.enter(0, || false);
-                    Symbols::read(&files, &self.options)
+                    Symbols::read(files, &self.options)
                 },
             );
             Ok::<_, Error>((built?, symbols?))

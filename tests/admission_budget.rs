@@ -23,7 +23,7 @@ use btfgen::admission::tree_memory;
 use common::claims::{DIR, Kept, ROLE, at_once, child, ledger, number, request};
 use common::groups::Group;
 use common::place::{Place, code, held, quiet, running, until};
-use common::programs::{gcc, link};
+use common::programs::{gcc, link, wide};
 use common::{Random, skipped};
 use memmap2::MmapMut;
 use serde_json::Value;
@@ -330,29 +330,11 @@ fn who_waits_has_no_memory() {
     assert!(with < without + bytes / 2, "{without} without a base, {with} with one of {bytes}");
 }
 
-/// A file large enough that another worker needs memory of its own: many units with the same types, as in kernels.
+/// A file large enough that another worker needs memory of its own.
 fn large(place: &Place) -> Option<PathBuf> {
-    let mut source = String::new();
-    for i in 0..1500 {
-        writeln!(source, "struct s{i} {{ int a{i}; long b{i}; struct s{i} *c{i}; }};").unwrap();
-        writeln!(source, "static struct s{i} v{i} __attribute__((used));").unwrap();
-    }
-    fs::write(place.path("unit0.c"), source).unwrap();
-    let run = |program: &str, args: &[String]| {
-        let status = Command::new(program).args(args).current_dir(place.path("")).status();
-        let is_done = status.is_ok_and(|status| status.success());
-        if !is_done {
-            skipped(&format!("no {program}"));
-        }
-        is_done.then_some(())
-    };
-    run("gcc", &["-g", "-c", "unit0.c"].map(String::from))?;
-    let names: Vec<String> = (0..60).map(|i| format!("unit{i}.o")).collect();
-    for name in &names[1..] {
-        fs::copy(place.path("unit0.o"), place.path(name)).unwrap();
-    }
-    run("ld", &[&["-r", "-o", "large.o"].map(String::from), &names[..]].concat())?;
-    Some(place.path("large.o"))
+    let path = place.path("wide");
+    wide(&gcc()?, &path);
+    Some(path)
 }
 
 /// What an encode asks for on so many workers, in bytes: as it stands in the ledger while it waits.

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use btfgen::admission::ledger::Entry;
 use common::place::{Place, code, quiet, running, until};
+use common::programs::{gcc, wide};
 use serde_json::Value;
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/small/demo.elf");
@@ -175,13 +176,17 @@ fn a_limiter_that_does_not_work_is_no_reason_to_fail() {
 #[test]
 fn an_encode_takes_what_there_is() {
     let place = Place::new();
-    let estimate = place.run(&["estimate", "--json", DEMO]);
+    let Some(gcc) = gcc() else { return };
+    let input = place.path("wide");
+    wide(&gcc, &input);
+    let input = input.to_str().unwrap();
+    let estimate = place.run(&["estimate", "--json", input]);
     let estimate: Value = serde_json::from_slice(&estimate.stdout).unwrap();
     let one = estimate["estimates"][0]["anon_bytes"].as_u64().unwrap();
     assert!((1 << 20..64 << 20).contains(&one), "{estimate}");
     let encode = |name: &str, more: &[&str]| {
         let (output, stats) = (place.path(name), place.path("stats"));
-        let args = [DEMO, "-j8", "-o", output.to_str().unwrap(), "--stats", stats.to_str().unwrap()];
+        let args = [input, "-j8", "-o", output.to_str().unwrap(), "--stats", stats.to_str().unwrap()];
         let ran = place.run(&[&args[..], more].concat());
         let stats = fs::read(&stats).ok().map(|stats| serde_json::from_slice::<Value>(&stats).unwrap());
         (code(&ran), stats.and_then(|stats| stats["jobs"].as_u64()), fs::read(output).ok())

@@ -17,9 +17,9 @@ use btfgen::admission::ledger::{Entry, Ledger, Request};
 use common::Random;
 use common::claims::{self, BUDGET, DIR, Kept, ROLE, child, number, request};
 use common::place::{Place, code, held, quiet, running, until};
+use common::programs::{gcc, wide};
 use serde_json::{Value, json};
 
-const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/small/demo.elf");
 const DRIVER: &str = "BTFGEN_ADMIT_DRIVER";
 const COOKIE: &str = "BTFGEN_ADMIT_COOKIE";
 /// A cookie that the drivers of these tests share, so that one can follow another.
@@ -334,10 +334,12 @@ fn a_policy_decides() {
     let answer = "if name == 'let_process_go':\n        \
                   mine = [p for p in call['active'] if p['label'] == call['current']['label']]\n        \
                   answer['go'] = not mine\n        \
-                  if call['current']['label'] == 'demo.elf': answer.update(bytes=5, threads=1)\n    \
+                  if call['current']['label'] == 'wide': answer.update(bytes=5, threads=1)\n    \
                   if name == 'process_initialized' and call['process']['label'] == 'true':\n        \
                   answer['offers'] = [{'bytes': 77, 'threads': 1}]";
-    let Some(policy) = place.policy(answer) else { return };
+    let (Some(policy), Some(gcc)) = (place.policy(answer), gcc()) else { return };
+    let (out, stats, input) = (place.path("out"), place.path("stats"), place.path("wide"));
+    wide(&gcc, &input);
     let mut driver = place.serve(&["--policy", &policy, "--policy-timeout=60s"]);
     let (mut first, hold) = place.hold("--mem=100M");
     // There is memory, but the policy allows one sh at a time; and something else beside it.
@@ -347,9 +349,8 @@ fn a_policy_decides() {
         .unwrap();
     until("it was asked about", || place.asked().iter().any(|call| call["call"] == "let_process_go"));
     assert_eq!(code(&place.run(&with(&TRY, &["--", "true"]))), quiet(0));
-    let (out, stats) = (place.path("out"), place.path("stats"));
-    let encode = [DEMO, "-j4", "-o", out.to_str().unwrap(), "--stats", stats.to_str().unwrap()];
-    assert_eq!(code(&place.run(&encode)), quiet(0));
+    let [input, out, figures] = [&input, &out, &stats].map(|path| path.to_str().unwrap());
+    assert_eq!(code(&place.run(&[input, "-j4", "-o", out, "--stats", figures])), quiet(0));
     let stats: Value = serde_json::from_slice(&fs::read(stats).unwrap()).unwrap();
     assert_eq!(stats["jobs"], 1);
     until("progress is told", || place.asked().iter().any(|call| call["call"] == "process_progress"));

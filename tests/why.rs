@@ -10,7 +10,7 @@ use std::process::Command;
 use btfgen::btf::{Btf, Kind, TypeId};
 use btfgen::report::Report;
 use btfgen::why::{Answer, Why, sentence};
-use btfgen::{Base, Encoder, Features, Image, Jobs, Options};
+use btfgen::{Base, Encoder, Features, Files, Image, Jobs, Options, Search};
 use common::programs::{gcc, link, link_with, random_units};
 use common::{Random, each_path, encode_with, options, skipped};
 use serde_json::Value;
@@ -23,7 +23,8 @@ fn explain(
 ) -> (Vec<u8>, Report, Why) {
     let image = Image::open(path).unwrap();
     let encoder = Encoder::new(options.clone()).jobs(Jobs::exactly(jobs));
-    let (output, why) = encoder.explain(&image, asked).unwrap();
+    let files = Files::open(&image, &options.search).unwrap();
+    let (output, why) = encoder.explain(&files, asked).unwrap();
     (output.btf, output.report, why)
 }
 
@@ -292,7 +293,8 @@ fn what_the_base_has_is_told() {
     let base = Btf::parse(&base).unwrap();
     let index = Base::new(&base);
     let image = Image::open(&module).unwrap();
-    let (output, why) = Encoder::new(Options::default()).base(&index).explain(&image, &|_| true).unwrap();
+    let files = Files::open(&image, &Search::default()).unwrap();
+    let (output, why) = Encoder::new(Options::default()).base(&index).explain(&files, &|_| true).unwrap();
     let btf = Btf::parse_split(&output.btf, &base).unwrap();
     for (name, reason) in [("shared", "in-base"), ("own", "kept")] {
         let verdict = one(&why, name).types[0].definitions[0].verdict;

@@ -28,6 +28,7 @@ for path in args:
         continue
     known = json.loads(estimate.stdout)["features"]
     name = os.path.basename(os.path.dirname(path)) + "/" + os.path.basename(path)
+    had = set()
     for workers in (1, 2, 4, 8):
         with tempfile.TemporaryDirectory() as where:
             stats = os.path.join(where, "stats")
@@ -35,6 +36,11 @@ for path in args:
             run += ["-o", os.path.join(where, "btf"), "--stats", stats]
             if subprocess.run(run, env=off).returncode != 0:
                 continue
-            anon = json.load(open(stats))["memory"]["anon_bytes"]
+            figures = json.load(open(stats))
+        # No more than have work.
+        workers, anon = figures["jobs"], figures["memory"]["anon_bytes"]
+        if workers in had:
+            continue
+        had.add(workers)
         print(name, known["base_bytes"], workers, known["info_bytes"], known["copied_bytes"], known["units"],
               known["largest_unit_bytes"], anon, sep="\t", flush=True)

@@ -18,11 +18,11 @@ import os
 import random
 import sys
 
-BYTES_PER_TYPE, MOST_TYPES = 80, 1 << 15
+BYTES_PER_TYPE, MOST_TYPES, FIRST = 80, 1 << 15, 1 << 18
 POWER = 30
 # In the order in which they are fitted: linked files take the room of the modules.
-MODULE = {"floor": 3.4e6, "type": 84.0, "place": 66.0, "base": 2.05, "worker_all": 0.013, "worker_one": 4.0,
-          "walk_one": 0.73}
+MODULE = {"floor": 1.2e6, "type": 95.0, "place": 47.0, "base": 2.3, "worker_all": 0.013, "worker_one": 1.2,
+          "worker_first": 8.0, "walk_one": 6.0}
 LINKED = {"floor": 8.6e6, "worker_all": 0.014, "walk_all": 0.15, "table_all": 0.095, "table_unit": 1.5e4, "join": 5e6}
 
 
@@ -30,6 +30,7 @@ def forecast(weights, run):
     w, info, workers = weights.get, run["info"], run["workers"]
     room = w("type") * run["types"] + w("place") * run["places"]
     one = room + w("worker_all", 0) * info + w("worker_one", 0) * run["largest"]
+    one += w("worker_first", 0) * min(run["largest"], FIRST)
     walk = min(workers, run["units"]) * one + w("walk_all", 0) * info + w("walk_one", 0) * run["largest"]
     table = w("table_all", 0) * info + w("table_unit", 0) * run["units"] + (w("join", 0) if workers > 1 else 0)
     return w("floor") + max(walk, table) + run["copied"] + w("base") * run["base"]

@@ -21,12 +21,14 @@ pub struct Features {
     pub base_bytes: u64,
     /// The units of `.debug_info`, if they can be seen without decompressing.
     pub units: Option<Units>,
+    /// There are parts in other files that nobody looked at.
+    pub has_more: bool,
 }
 
 /// The units of an input, of which no more than [`MOST_UNITS`] need be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Units {
-    /// How many there are: no more workers have work.
+    /// How many there are.
     pub count: u64,
     /// The largest, in bytes. Units repeat what others say, but a unit does not repeat itself.
     pub largest_bytes: u64,
@@ -39,13 +41,17 @@ pub const MOST_UNITS: usize = 1 << 14;
 const USUAL_UNIT: u64 = 64 << 10;
 const LARGE_UNIT: u64 = 512 << 10;
 
+/// Bytes of debugging information below which another worker costs more than it does.
+pub const BYTES_PER_WORKER: u64 = 1 << 20;
+
 /// Weights: bytes, and bytes for a byte. Memory is highest either at the end of the walk, when every worker has a table
 /// of its own, or when there is one table and the output is made of it.
 struct Weights {
     floor: f64,
-    /// For each worker that has work: of all bytes, and of those of the largest unit.
-    worker: (f64, f64),
-    /// For all workers together, likewise.
+    /// For each worker that has work: of all bytes, of those of the largest unit, and of the first of them, of which
+    /// more is new.
+    worker: (f64, f64, f64),
+    /// For all workers together: of all bytes, and of those of the largest unit.
     walk: (f64, f64),
     /// The one table: of all bytes, and for each unit. Most of what a unit says, others have said.
     table: (f64, f64),
@@ -58,53 +64,74 @@ struct Weights {
 }
 
 const LINKED: Weights = Weights {
-    floor: 8_622e3,
-    worker: (0.01395, 0.0),
-    walk: (0.1472, 0.0),
-    table: (0.09444, 15_280.0),
-    join: 5_021e3,
-    margin: 1.181,
-    class: "encode-linked-3",
+    floor: 8_002e3,
+    worker: (0.01295, 0.0, 0.0),
+    walk: (0.1366, 0.0),
+    table: (0.08764, 14_180.0),
+    join: 4_660e3,
+    margin: 1.272,
+    class: "encode-linked-4",
 };
 const MODULE: Weights = Weights {
-    floor: 3_065e3,
-    worker: (0.02074, 3.599),
-    walk: (0.0, 2.724),
+    floor: 1_933e3,
+    worker: (0.0211, 0.3644, 5.694),
+    walk: (0.0, 5.161),
     table: (0.0, 0.0),
     join: 0.0,
-    margin: 1.037,
-    class: "encode-module-3",
+    margin: 1.058,
+    class: "encode-module-4",
 };
 
 /// The class of runs that encode many modules.
-pub const BATCH: &str = "encode-modules-3";
+pub const BATCH: &str = "encode-modules-4";
 
 /// Room that a worker makes at once: for a type of so many bytes of input each, for no more than so many types; bytes
 /// for each, and for each place of the tables that find them, of which there are a power of two.
 const BYTES_PER_TYPE: u64 = 80;
 const MOST_TYPES: u64 = 1 << 15;
-const TYPE: f64 = 90.15;
-const PLACE: f64 = 64.79;
+const TYPE: f64 = 116.0;
+const PLACE: f64 = 43.98;
+
+/// The first bytes of the largest unit.
+const FIRST: u64 = 256 << 10;
 
 /// For each byte of the base.
-const BASE: f64 = 2.195;
+const BASE: f64 = 2.13;
 
 /// From so many bytes on runs are worth remembering: they are long enough, and others wait for what they reserve.
 const REMEMBERED: u64 = 20 << 20;
 
 impl Features {
-    /// What is expected of the anonymous memory at its peak, in bytes, on so many workers.
+    /// How many workers have work. Nobody can help with a unit: while one has the largest, so many can do the others.
+    pub fn most_workers(&self) -> usize {
+        if self.has_more {
+            return usize::MAX;
+        }
+        let piece = self.known_units().largest_bytes.max(BYTES_PER_WORKER);
+        usize::try_from(self.info_bytes.div_ceil(piece)).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// The units, as they usually are where they were not looked at.
+    fn known_units(&self) -> Units {
+        self.units.unwrap_or(Units {
+            count: self.info_bytes.div_ceil(USUAL_UNIT),
+            largest_bytes: self.info_bytes.min(LARGE_UNIT),
+        })
+    }
+
+    /// What is expected of the anonymous memory at its peak, in bytes, on so many workers, or on as many of them as
+    /// have work.
     pub fn point(&self, workers: usize) -> u64 {
         let weights = self.weights();
         let info = self.info_bytes as f64;
-        let units = self.units.unwrap_or(Units {
-            count: self.info_bytes.div_ceil(USUAL_UNIT),
-            largest_bytes: self.info_bytes.min(LARGE_UNIT),
-        });
+        let units = self.known_units();
         let largest = units.largest_bytes as f64;
-        let of = |(all, one): (f64, f64)| all * info + one * largest;
+        let first = units.largest_bytes.min(FIRST) as f64;
+        let (all, one, new) = weights.worker;
+        let worker = self.room() + all * info + one * largest + new * first;
+        let workers = workers.min(self.most_workers());
         let at_work = units.count.min(workers as u64) as f64;
-        let walk = at_work * (self.room() + of(weights.worker)) + of(weights.walk);
+        let walk = at_work * worker + weights.walk.0 * info + weights.walk.1 * largest;
         let join = if workers > 1 { weights.join } else { 0.0 };
         let table = weights.table.0 * info + weights.table.1 * units.count as f64 + join;
         let bytes =
@@ -153,15 +180,17 @@ mod tests {
 
     #[test]
     fn more_of_anything_takes_more() {
-        let units = Some(Units { count: 3, largest_bytes: 1 << 20 });
+        let units = Some(Units { count: 90, largest_bytes: 15 << 20 });
         for is_relocatable in [false, true] {
             let some = Features { info_bytes: 50 << 20, is_relocatable, units, ..Features::default() };
             assert!(some.point(2) > some.point(1));
-            assert_eq!(some.point(5), some.point(3));
+            assert!(some.point(4) > some.point(3));
+            assert_eq!(some.point(5), some.point(4));
             assert!(Features { info_bytes: 200 << 20, ..some }.point(1) > some.point(1));
             assert!(Features { copied_bytes: 9 << 20, ..some }.point(1) >= some.point(1) + (9 << 20) - 1);
             assert!(Features { base_bytes: 5 << 20, ..some }.point(1) > some.point(1));
         }
+        let units = Some(Units { count: 90, largest_bytes: 1 << 20 });
         let module = Features { info_bytes: 50 << 20, is_relocatable: true, units, ..Features::default() };
         let one = Units { count: 1, largest_bytes: 50 << 20 };
         assert!(Features { units: Some(one), ..module }.point(1) > 2 * module.point(1));
@@ -172,7 +201,23 @@ mod tests {
             is_relocatable: true,
             base_bytes: u64::MAX,
             units: Some(Units { count: u64::MAX, largest_bytes: u64::MAX }),
+            has_more: false,
         };
         assert_eq!(absurd.point(usize::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn nobody_waits_for_the_largest_unit_in_vain() {
+        let of = |info_kib: u64, largest_kib: u64| Features {
+            info_bytes: info_kib << 10,
+            units: Some(Units { count: 100, largest_bytes: largest_kib << 10 }),
+            ..Features::default()
+        };
+        let most = |info_kib, largest_kib| of(info_kib, largest_kib).most_workers();
+        assert_eq!([most(0, 0), most(100, 1), most(1025, 20), most(200 << 10, 800)], [1, 1, 2, 200]);
+        assert_eq!([most(9000, 9000), most(9001, 9000), most(9000, 3000)], [1, 2, 3]);
+        // What nobody has seen may be anything.
+        assert_eq!(Features { has_more: true, ..of(100, 1) }.most_workers(), usize::MAX);
+        assert_eq!(Features { info_bytes: 9 << 20, ..Features::default() }.most_workers(), 9);
     }
 }

@@ -12,7 +12,7 @@ use btfgen::admission::footprint::Footprint;
 use btfgen::btf::{Endian, Writer};
 use btfgen::elf::insert::{Change, Rewrite, Signature, set_sections};
 use btfgen::report::{Phase, process_cpu};
-use btfgen::{Base, Encoder, Error, Features, Files, Image, Jobs, Options, Result, Search};
+use btfgen::{Base, Encoder, Error, Features, Files, Image, Jobs, Options, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::admit::Wishes;
@@ -101,14 +101,16 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     signals::expect_of(input);
     let (image, map) = timed("map", || Image::open(input));
     let image = image?;
+    let (files, open) = timed("open", || Files::open(&image, &request.options.search));
+    let files = files.map_err(|e| e.in_file(image.path()))?;
     if let Some(base) = &mut base_file
         && request.without_dwarf == WithoutDwarf::Nothing
-        && has_nothing(&image, &request.options.search)
+        && has_nothing(&files)
     {
         return write_nothing(request, &output, base.btf()?.endian());
     }
     let bar = Bar::new(request.progress, "units");
-    let mut share = Share::for_encode(&image, base_size, request.jobs, &request.wishes)?;
+    let mut share = Share::for_encode(&files, base_size, request.jobs, &request.wishes)?;
     let base_btf = base_file.as_mut().map(BaseFile::btf).transpose()?;
     let (base, index) = timed("index", || base_btf.as_ref().map(Base::new));
     let progress = |begun, total| bar.show(begun, total);
@@ -119,7 +121,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }
-    let encoded = encoder.encode(&image);
+    let encoded = encoder.encode_files(&files);
     let Taken { peak, pressure } = share.give_back();
     bar.clear();
     let btfgen::Output { btf, distilled_base, mut report, .. } = encoded?;
@@ -140,10 +142,8 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         results.map(|(target, pieces)| target.stage(pieces)).collect::<Result<Vec<_>>>()
     });
     let mut staged = staged?;
-    if base.is_some() {
-        report.phases.insert(0, index);
-    }
-    report.phases.insert(0, map);
+    let index = base.is_some().then_some(index);
+    report.phases.splice(0..0, [map, open].into_iter().chain(index));
     report.phases.push(save);
     report.memory.sample();
     report.memory.anon_bytes = report.memory.anon_bytes.max(peak);
@@ -190,9 +190,8 @@ pub(crate) fn rewritten<'a>(
 }
 
 /// True if neither a file nor those that it refers to hold debugging information.
-pub(crate) fn has_nothing(image: &Image, search: &Search) -> bool {
-    let lacks_dwarf = |image: &Image| image.dwarf_sections().next().is_none();
-    lacks_dwarf(image) && Files::open(image, search).is_ok_and(|files| lacks_dwarf(files.debug()))
+pub(crate) fn has_nothing(files: &Files<'_>) -> bool {
+    [files.image(), files.debug()].into_iter().all(|image| image.dwarf_sections().next().is_none())
 }
 
 /// The output for a module without DWARF: none in the module itself, but a file that was named must exist.

@@ -6,7 +6,7 @@ use btfgen::admission::Root;
 use btfgen::admission::limits::Cpus;
 use btfgen::admission::margin::Forecast;
 use btfgen::admission::size::show_bytes;
-use btfgen::{Image, Result};
+use btfgen::{Files, Image, Result, Search};
 use clap::Args;
 use serde_json::json;
 
@@ -37,7 +37,9 @@ pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
     let base = args.base.as_deref().map(BaseFile::open).transpose()?;
     let base_size = base.as_ref().map(BaseFile::size).transpose()?.unwrap_or_default();
     super::signals::expect_of(&args.file);
-    let features = share::features(&Image::open(&args.file)?, base_size);
+    let image = Image::open(&args.file)?;
+    let files = Files::open(&image, &Search::default()).map_err(|e| e.in_file(&args.file))?;
+    let features = share::features(&files, base_size);
     let point = |workers| features.point(workers);
     let kind = Kind::of(&features, &point);
     let runs = kind.history().map(|(_, runs)| runs).unwrap_or_default();

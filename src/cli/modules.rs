@@ -11,12 +11,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use btfgen::admission::footprint::Footprint;
-use btfgen::admission::forecast::{BATCH, Features, base_memory};
+use btfgen::admission::forecast::{BATCH, BYTES_PER_WORKER, Features, base_memory};
 use btfgen::admission::return_freed_memory;
 use btfgen::btf::{Btf, Writer};
 use btfgen::elf::insert::Signature;
 use btfgen::report::{Report, process_cpu};
-use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Order, Result, Throttle, Workers, union};
+use btfgen::{
+    Base, Encoder, Error, Files, Image, Jobs, Options, Order, Result, Search, Throttle, Workers, union,
+};
 use serde_json::json;
 
 use super::admit::Wishes;
@@ -123,23 +125,24 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     // less memory.
     modules.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
 
-    let bytes = modules.iter().map(|(size, _)| size / 2).sum();
+    // Each is work for one, and a large one for several: half of it is debugging information.
+    let work = |(size, _): &(u64, PathBuf)| (size / 2).div_ceil(BYTES_PER_WORKER).max(1);
+    let most = usize::try_from(modules.iter().map(work).fold(0, u64::saturating_add)).unwrap_or(usize::MAX);
     let mut base_file = request.base.as_deref().map(BaseFile::open).transpose()?;
     let base_size = base_file.as_ref().map(BaseFile::size).transpose()?.unwrap_or_default();
     let of_base = base_memory(base_size.bytes).saturating_add(base_size.held_bytes);
-    let mut rest = Rest::new(&modules, of_base, request.jobs.count());
+    let mut rest = Rest::new(&modules, of_base, &request.options.search, request.jobs.count());
     let mut share = Share::take(&Work {
         label: "modules",
         jobs: request.jobs,
         wishes: &request.wishes,
-        bytes,
+        most,
         kind: Kind { class: BATCH, point: &|workers| rest.point(workers), margin: rest.margin },
     })?;
     let btf = base_file.as_mut().map(BaseFile::btf).transpose()?;
     let base = btf.as_ref().map(Base::new);
-    let workers = share.jobs().get().min(modules.len());
-    // Few files for many CPUs: each gets several.
-    let each = Jobs::exactly(share.jobs().get() / workers);
+    let (workers, each) = teams(share.jobs().get(), modules.len());
+    let each = Jobs::exactly(each);
     let (mut done, mut empty, mut failed, mut deaf) = (0, 0, 0, false);
     let wanted = request.verbose || stats.is_some();
     let mut report = Report::default();
@@ -156,13 +159,12 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             tree::read_ahead(later);
         }
         let of_workers = if each.count() == 1 { &whole } else { share.throttle() };
-        let encoder = Encoder::new(request.options.clone()).jobs(each);
-        let encoder = encoder.throttle(of_workers.starting_at(team * each.count()));
-        module(request, base.as_ref(), path, encoder)
+        let throttle = of_workers.starting_at(team * each.count());
+        module(request, base.as_ref(), path, each, throttle)
     };
     tree::each(&modules, &teams, of_teams, work, |number, (_, path), mut result| {
         done += 1;
-        if let Some(bytes) = rest.end(number, workers) {
+        if let Some(bytes) = rest.end(number, share.jobs().get()) {
             share.needs(bytes);
         }
         bar.show(done, modules.len());
@@ -217,10 +219,18 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
+/// How many files are encoded at the same time on so many workers, and on how many each. Where there are few files for
+/// many CPUs, each gets several.
+fn teams(workers: usize, files: usize) -> (usize, usize) {
+    let teams = workers.min(files).max(1);
+    (teams, workers / teams)
+}
+
 /// The files that are not done yet, and the memory that they can take.
 struct Rest<'m> {
     /// With their sizes in bytes, the largest first.
     modules: &'m [(u64, PathBuf)],
+    search: &'m Search,
     is_done: Vec<bool>,
     /// All before this are done.
     first: usize,
@@ -228,8 +238,8 @@ struct Rest<'m> {
     base: u64,
     /// The size of the largest that was left at the last look, in bytes.
     looked_at: u64,
-    /// What the largest of those are expected to take on one worker, in bytes; the most first.
-    points: Vec<u64>,
+    /// What is known of the largest of those.
+    largest: Vec<Features>,
     /// How many times what is expected is reserved, if nothing is remembered.
     margin: f64,
 }
@@ -238,10 +248,9 @@ struct Rest<'m> {
 const LOOKED_AT: usize = 4;
 
 impl<'m> Rest<'m> {
-    fn new(modules: &'m [(u64, PathBuf)], base: u64, workers: usize) -> Self {
-        let is_done = vec![false; modules.len()];
-        let mut rest =
-            Rest { modules, is_done, first: 0, base, looked_at: 0, points: Vec::new(), margin: 1.0 };
+    fn new(modules: &'m [(u64, PathBuf)], base: u64, search: &'m Search, workers: usize) -> Self {
+        let (is_done, largest) = (vec![false; modules.len()], Vec::new());
+        let mut rest = Rest { modules, search, is_done, first: 0, base, looked_at: 0, largest, margin: 1.0 };
         rest.look(workers);
         rest
     }
@@ -250,11 +259,13 @@ impl<'m> Rest<'m> {
     fn look(&mut self, workers: usize) {
         let left = self.modules.iter().zip(&self.is_done).skip(self.first).filter(|(_, is_done)| !**is_done);
         self.looked_at = left.clone().next().map_or(0, |((size, _), _)| *size);
-        self.points.clear();
+        self.largest.clear();
         for ((size, path), _) in left.take(workers.saturating_mul(LOOKED_AT)) {
             let is_plain = path.extension().is_some_and(|ending| ending == "ko");
-            let features = match is_plain.then(|| Image::open(path).ok()).flatten() {
-                Some(image) => share::features(&image, BaseSize::default()),
+            let image = is_plain.then(|| Image::open(path).ok()).flatten();
+            let files = image.as_ref().and_then(|image| Files::open(image, self.search).ok());
+            let features = match files {
+                Some(files) => share::features(&files, BaseSize::default()),
                 // Decompressing is most of the work. Debugging information is packed to a sixth or more.
                 None => Features {
                     info_bytes: 3 * size,
@@ -264,9 +275,8 @@ impl<'m> Rest<'m> {
                 },
             };
             self.margin = self.margin.max(features.margin());
-            self.points.push(features.point(1));
+            self.largest.push(features);
         }
-        self.points.sort_unstable_by(|a, b| b.cmp(a));
     }
 
     /// One is done. What is expected to be taken from here on, in bytes, if that is worth another look: each takes
@@ -289,7 +299,10 @@ impl<'m> Rest<'m> {
     /// What is expected of the anonymous memory at its peak from here on, in bytes, on so many workers: those that take
     /// the most at the same time.
     fn point(&self, workers: usize) -> u64 {
-        self.points.iter().take(workers).copied().fold(self.base, u64::saturating_add)
+        let (teams, each) = teams(workers, self.modules.len());
+        let mut points: Vec<u64> = self.largest.iter().map(|features| features.point(each)).collect();
+        points.sort_unstable_by(|a, b| b.cmp(a));
+        points.into_iter().take(teams).fold(self.base, u64::saturating_add)
     }
 }
 
@@ -321,16 +334,18 @@ fn module<'b>(
     request: &Request,
     base: Option<&'b Base<'b>>,
     path: &Path,
-    encoder: Encoder<'b>,
+    jobs: Jobs,
+    throttle: Throttle,
 ) -> Result<Done> {
-    encode(request, base, path, encoder).map_err(|e| e.in_file(path))
+    encode(request, base, path, jobs, throttle).map_err(|e| e.in_file(path))
 }
 
 fn encode<'b>(
     request: &Request,
     base: Option<&'b Base<'b>>,
     path: &Path,
-    mut encoder: Encoder<'b>,
+    jobs: Jobs,
+    throttle: Throttle,
 ) -> Result<Done> {
     let destination = match &request.outputs {
         Outputs::InPlace => Some(Destination::Input(path.to_owned())),
@@ -347,8 +362,9 @@ fn encode<'b>(
             Error::input("is compressed as a whole").hint("decompress it, or have the output elsewhere: -o")
         );
     }
+    let files = Files::open(&image, &request.options.search)?;
     if let Some(base) = base
-        && has_nothing(&image, &request.options.search)
+        && has_nothing(&files)
     {
         let empty = Writer::new(base.btf().endian()).finish(false)?;
         if let Some(target) = target.filter(|_| !in_place) {
@@ -356,10 +372,14 @@ fn encode<'b>(
         }
         return Ok(Done { bytes: empty.len(), report: None, kept: None });
     }
+    let mut encoder = Encoder::new(request.options.clone()).throttle(throttle).jobs(match jobs.count() {
+        1 => jobs,
+        count => Jobs::exactly(count.min(share::features(&files, BaseSize::default()).most_workers())),
+    });
     if let Some(base) = base {
         encoder = encoder.base(base);
     }
-    let encoded = encoder.encode(&image)?;
+    let encoded = encoder.encode_files(&files)?;
     let (btf, distilled) = (encoded.btf.as_slice(), encoded.distilled_base.as_deref());
     let done = Done { bytes: btf.len(), report: Some(encoded.report), kept: None };
     let (Some(destination), Some(target)) = (&destination, &target) else {

@@ -16,14 +16,11 @@ use btfgen::admission::ledger::Offer;
 use btfgen::admission::limits::Cpus;
 use btfgen::admission::margin::Forecast;
 use btfgen::admission::size::show_bytes;
-use btfgen::{Error, Image, Jobs, Result, Throttle};
+use btfgen::{Error, Files, Jobs, Result, Throttle};
 
 use super::admit::Wishes;
 use super::source::BaseSize;
 use super::watch::{Taken, Watch};
-
-/// Bytes of debugging information below which another worker costs more than it does.
-const BYTES_PER_WORKER: u64 = 1 << 20;
 
 /// How long to wait for slots that make does not give at once. The build has other work for its slots; the
 /// encode begins with those that are there.
@@ -49,8 +46,8 @@ pub(crate) struct Work<'a> {
     pub(crate) jobs: Jobs,
     /// How to share the machine.
     pub(crate) wishes: &'a Wishes,
-    /// Debugging information, in bytes.
-    pub(crate) bytes: u64,
+    /// As many as have work.
+    pub(crate) most: usize,
     /// What is known of the memory that it will take.
     pub(crate) kind: Kind<'a>,
 }
@@ -85,36 +82,38 @@ impl<'a> Kind<'a> {
 }
 
 impl Share {
-    /// Asks for what one encode takes: that of `image`, above a base.
+    /// Asks for what one encode takes: that of `files`, above a base.
     ///
     /// # Errors
     /// Those of [`take`](Self::take).
-    pub(crate) fn for_encode(image: &Image, base: BaseSize, jobs: Jobs, wishes: &Wishes) -> Result<Share> {
-        let features = features(image, base);
+    pub(crate) fn for_encode(
+        files: &Files<'_>,
+        base: BaseSize,
+        jobs: Jobs,
+        wishes: &Wishes,
+    ) -> Result<Share> {
+        let features = features(files, base);
         Share::take(&Work {
-            label: &image.path().file_name().unwrap_or_default().to_string_lossy(),
+            label: &files.image().path().file_name().unwrap_or_default().to_string_lossy(),
             jobs,
             wishes,
-            bytes: features.info_bytes,
+            most: features.most_workers(),
             kind: Kind::of(&features, &|workers| features.point(workers)),
         })
     }
 
-    /// Asks for workers: as many as were named or as there are CPUs, no more than there is memory for, and
-    /// below make no more than the work can keep busy and make has slots to spare for.
+    /// Asks for workers: as many as were named or as there are CPUs, no more than have work and there is memory
+    /// for, and below make no more than it has slots to spare for.
     ///
     /// # Errors
     /// A variable makes no sense; or there is no room, and the user wants to hear of that.
     pub(crate) fn take(work: &Work<'_>) -> Result<Share> {
-        let mut jobs = match work.jobs {
+        let jobs = match work.jobs {
             Jobs::Auto => Cpus::read(&Root::system()).count(),
             Jobs::Exactly(count) => count,
         };
+        let jobs = NonZeroUsize::new(work.most).unwrap_or(NonZeroUsize::MIN).min(jobs);
         let server = Jobserver::find(environment)?;
-        if matches!(server, Jobserver::Slots(_)) {
-            let useful = usize::try_from(work.bytes / BYTES_PER_WORKER).unwrap_or(usize::MAX);
-            jobs = jobs.min(NonZeroUsize::MIN.saturating_add(useful));
-        }
         // All workers, half of them, down to one.
         let counts = std::iter::successors(Some(jobs.get()), |&n| (n > 1).then_some(n / 2));
         let kind = &work.kind;
@@ -188,34 +187,48 @@ impl Share {
     }
 }
 
-/// What a forecast needs to know of an image and its base. What is damaged counts as nothing: the encode will say so.
-pub(crate) fn features(image: &Image, base: BaseSize) -> Features {
-    let base_bytes = base.bytes;
-    let mut features = Features { is_relocatable: image.is_relocatable(), base_bytes, ..Features::default() };
-    let names: [&[u8]; 2] = [b".debug_info", b".debug_types"];
-    let others: [&[u8]; 8] = [
-        b".debug_abbrev",
-        b".debug_str",
-        b".debug_line_str",
-        b".debug_str_offsets",
-        b".debug_addr",
-        b".debug_line",
-        b".debug_rnglists",
-        b".debug_loclists",
-    ];
-    for name in names.into_iter().chain(others) {
-        let (size, copied) = image.debug_section_size(name).unwrap_or_default();
-        features.info_bytes =
-            features.info_bytes.saturating_add(if names.contains(&name) { size } else { 0 });
-        features.copied_bytes = features.copied_bytes.saturating_add(copied);
-    }
-    if features.copied_bytes > 0 {
-        features.copied_bytes = features.copied_bytes.saturating_add(image.relocation_memory());
+/// What a forecast needs to know of files and their base. What is damaged counts as nothing: the encode will say so.
+pub(crate) fn features(files: &Files<'_>, base: BaseSize) -> Features {
+    let (image, debug) = (files.image(), files.debug());
+    let is_relocatable = image.is_relocatable();
+    let mut features = Features { is_relocatable, base_bytes: base.bytes, ..Features::default() };
+    let read = [Some(debug), files.supplementary()].into_iter().flatten();
+    for (file, is_own) in read.zip([true, false]) {
+        let mut copied = 0_u64;
+        for name in DEBUG_SECTIONS.into_iter().chain(INFO_SECTIONS) {
+            let (size, of_it) = file.debug_section_size(name).unwrap_or_default();
+            copied = copied.saturating_add(of_it);
+            // Of a supplementary file only what is referred to is read.
+            if is_own && INFO_SECTIONS.contains(&name) {
+                features.info_bytes = features.info_bytes.saturating_add(size);
+            }
+        }
+        if copied > 0 {
+            copied = copied.saturating_add(file.relocation_memory());
+        }
+        let held = if std::ptr::eq(file, image) { 0 } else { file.held_bytes() };
+        features.copied_bytes = features.copied_bytes.saturating_add(copied).saturating_add(held);
     }
     for held in [image.held_bytes(), base.held_bytes] {
         features.copied_bytes = features.copied_bytes.saturating_add(held);
     }
-    let units = image.debug_info_units(MOST_UNITS);
-    features.units = units.map(|(count, largest_bytes)| Units { count, largest_bytes });
+    let heads = debug.debug_info_units(MOST_UNITS);
+    features.units = heads.map(|heads| Units { count: heads.count, largest_bytes: heads.largest_bytes });
+    features.has_more = heads.is_some_and(|heads| heads.are_split);
     features
 }
+
+/// The sections that hold DIEs; those for split DWARF, too, if they are in the file itself.
+const INFO_SECTIONS: [&[u8]; 3] = [b".debug_info", b".debug_types", b".debug_info.dwo"];
+
+/// The others that an encode reads.
+const DEBUG_SECTIONS: [&[u8]; 8] = [
+    b".debug_abbrev",
+    b".debug_str",
+    b".debug_line_str",
+    b".debug_str_offsets",
+    b".debug_addr",
+    b".debug_line",
+    b".debug_rnglists",
+    b".debug_loclists",
+];

@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use btfgen::why::{Answer, Copy, Definition, Function, Place, Type, Variable, Verdict, sentence};
-use btfgen::{Base, Encoder, Error, Image, Jobs, Options, Result};
+use btfgen::{Base, Encoder, Error, Files, Image, Jobs, Options, Result};
 use serde_json::{Value, json};
 
 use super::admit::Wishes;
@@ -74,7 +74,8 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     let base_size = base_file.as_ref().map(BaseFile::size).transpose()?.unwrap_or_default();
     signals::expect_of(&request.input);
     let image = Image::open(&request.input)?;
-    let mut share = Share::for_encode(&image, base_size, request.jobs, &request.wishes)?;
+    let files = Files::open(&image, &request.options.search).map_err(|e| e.in_file(image.path()))?;
+    let mut share = Share::for_encode(&files, base_size, request.jobs, &request.wishes)?;
     let btf = base_file.as_mut().map(BaseFile::btf).transpose()?;
     let base = btf.as_ref().map(Base::new);
     let mut encoder = Encoder::new(request.options.clone())
@@ -83,7 +84,7 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
     if let Some(base) = &base {
         encoder = encoder.base(base);
     }
-    let explained = encoder.explain(&image, &|met| met == name.as_bytes());
+    let explained = encoder.explain(&files, &|met| met == name.as_bytes());
     share.give_back();
     let (_, mut why) = explained?;
     let answer = why.answers.pop().and_then(|answer| only(answer, word));

@@ -16,6 +16,20 @@ pub(super) fn linked_name(name: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// The type of a unit that stands for one in another file (DWARF 5, section 7.5.1).
+const DW_UT_SKELETON: u8 = 4;
+
+/// What the headers of units say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnitHeads {
+    /// How many there are.
+    pub count: u64,
+    /// The largest, in bytes.
+    pub largest_bytes: u64,
+    /// Some stand for units in other files (split DWARF).
+    pub are_split: bool,
+}
+
 impl Image {
     /// Bytes of the content that [`debug_section`](Self::debug_section) would give, and how many of them would not
     /// be borrowed from the file, by the headers alone.
@@ -42,33 +56,43 @@ impl Image {
         Ok((size, if count > 1 { size } else { copied }))
     }
 
-    /// Units of `.debug_info`, and bytes of the largest, by their headers alone: of the first `most` of them. `None` if
-    /// they cannot be seen without decompressing.
-    pub fn debug_info_units(&self, most: usize) -> Option<(u64, u64)> {
+    /// The units of `.debug_info`, by their headers alone: the first `most` of them. `None` if they cannot be seen
+    /// without decompressing.
+    pub fn debug_info_units(&self, most: usize) -> Option<UnitHeads> {
         let is_wanted = |s: &&Section| !s.is_loaded() && *linked_name(&s.name) == *b".debug_info";
-        let mut found = (0, 0);
+        let mut heads = UnitHeads::default();
         for section in self.sections.iter().filter(is_wanted) {
             let coded = self.coding(section).ok().filter(|coded| coded.coding == Coding::Plain)?;
             let mut rest = coded.bytes;
-            while let Some(size) = self.unit_size(rest).filter(|_| found.0 < most as u64) {
+            while let Some((size, is_split)) = self.unit_head(rest).filter(|_| heads.count < most as u64) {
+                heads.count += 1;
                 // What is damaged may claim any size.
-                found = (found.0 + 1, found.1.max(size.min(rest.len() as u64)));
+                heads.largest_bytes = heads.largest_bytes.max(size.min(rest.len() as u64));
+                heads.are_split |= is_split;
                 rest = usize::try_from(size).ok().and_then(|size| rest.get(size..)).unwrap_or_default();
             }
         }
-        Some(found)
+        Some(heads)
     }
 
-    /// Bytes of the unit that begins there, with its header.
-    fn unit_size(&self, bytes: &[u8]) -> Option<u64> {
-        let (length, rest) = bytes.split_first_chunk::<4>()?;
-        let length = self.endian.read_u32(*length);
-        if length != u32::MAX {
-            return Some(4 + u64::from(length));
+    /// Bytes of the unit that begins there, with its header, and whether it stands for one in another file.
+    fn unit_head(&self, bytes: &[u8]) -> Option<(u64, bool)> {
+        let (length, mut rest) = bytes.split_first_chunk::<4>()?;
+        let mut size = 4 + u64::from(self.endian.read_u32(*length));
+        if *length == [0xff; 4] {
+            // 64-bit DWARF.
+            let (length, behind) = rest.split_first_chunk::<8>()?;
+            size = self.endian.read_u64(*length).checked_add(12)?;
+            rest = behind;
         }
-        // 64-bit DWARF.
-        let (length, _) = rest.split_first_chunk::<8>()?;
-        self.endian.read_u64(*length).checked_add(12)
+        let is_split = match rest.split_first_chunk::<2>() {
+            Some((version, rest)) if self.endian.read_u16(*version) >= 5 => {
+                rest.first() == Some(&DW_UT_SKELETON)
+            }
+            // Before version 5 nothing but split DWARF had addresses apart.
+            _ => self.section(b".debug_addr").is_some(),
+        };
+        Some((size, is_split))
     }
 
     /// The content of all sections of that name that are not loaded, as a linker would put them together:

@@ -44,6 +44,16 @@ impl<'i> Files<'i> {
         Ok(Files { image, debug, symbols, supplementary })
     }
 
+    /// The image that is encoded.
+    pub fn image(&self) -> &'i Image {
+        self.image
+    }
+
+    /// The supplementary file, if there is one.
+    pub fn supplementary(&self) -> Option<&Image> {
+        self.supplementary.as_ref()
+    }
+
     /// The file with the debugging information.
     pub fn debug(&self) -> &Image {
         self.debug.as_ref().unwrap_or(self.image)

@@ -86,9 +86,8 @@ pub fn random_units(random: &mut Random, names: usize) -> Vec<String> {
     units
 }
 
-/// A program of many like units, for which the real program takes more than `seconds` on one worker.
-#[track_caller]
-pub fn long(gcc: &Path, out: &Path, seconds: f64) {
+/// A unit of which [`repeated`] makes programs.
+fn piece(gcc: &Path, out: &Path) -> PathBuf {
     let mut source = String::new();
     for i in 0..4000 {
         let _ = writeln!(source, "typedef struct {{ int a; long b[{i}]; struct s{i} *c; }} t{i};");
@@ -98,13 +97,30 @@ pub fn long(gcc: &Path, out: &Path, seconds: f64) {
     let mut compile = Command::new(gcc);
     compile.args(["-g", "-fno-eliminate-unused-debug-types", "-c", "-o"]).arg(&piece).arg(&unit);
     assert!(compile.status().unwrap().success());
+    piece
+}
+
+fn repeated(gcc: &Path, piece: &Path, copies: usize, out: &Path) {
+    let mut link = Command::new(gcc);
+    link.args(["-static", "-nostdlib", "-Wl,-e,0", "-Wl,--build-id=none", "-o"])
+        .arg(out)
+        .args(vec![piece; copies]);
+    assert!(link.status().unwrap().success());
+}
+
+/// A program of many like units, with work for more than eight workers.
+#[track_caller]
+pub fn wide(gcc: &Path, out: &Path) {
+    repeated(gcc, &piece(gcc, out), 64, out);
+}
+
+/// A program of many like units, for which the real program takes more than `seconds` on one worker.
+#[track_caller]
+pub fn long(gcc: &Path, out: &Path, seconds: f64) {
+    let piece = piece(gcc, out);
     let mut copies = 32;
     loop {
-        let mut link = Command::new(gcc);
-        link.args(["-static", "-nostdlib", "-Wl,-e,0", "-Wl,--build-id=none", "-o"])
-            .arg(out)
-            .args(vec![&piece; copies]);
-        assert!(link.status().unwrap().success());
+        repeated(gcc, &piece, copies, out);
         let mut encode = Command::new(env!("CARGO_BIN_EXE_btfgen"));
         encode.arg(out).args(["-j1", "--admission=off", "-o", "/dev/null"]).env("BTFGEN_HISTORY", "off");
         let start = std::time::Instant::now();
