@@ -9,7 +9,6 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};

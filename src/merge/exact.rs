@@ -11,8 +11,11 @@
 //! * Where a name that had one class gets two, it is *split*. From then on it matters which is meant: the units
 //!   that hold another than the usual one or only declare the name are doubtful as well.
 //! * A unit that only declares such a name refers to none of its definitions. A definition that refers to
-//!   such a declaration is *incomplete*: it stands for the complete definition that is equal but for it, of
-//!   several for the most used. That tells what the unit means by the declaration, unless its structs disagree.
+//!   such a declaration is *incomplete*. It is one with those that are equal but for what either declares: with
+//!   the complete one, of several with the most used; and incomplete ones make up for each other. That tells what
+//!   the unit means by the declaration, unless its structs disagree.
+//! * An enum that is only declared somewhere in a struct is *opaque* in it: other definitions of the struct are one
+//!   whichever enum of the name they mean. To who has the enum it is always the one of its unit.
 //! * Rust writes the types of C that it uses again, as it sees them. If all definitions of a name in one of the two
 //!   are equal, a declaration in that one means them.
 //! * When all is at rest, it starts once more from the first keys with all split names known, until that
@@ -21,10 +24,12 @@
 //! The rules depend on the set of definitions alone, never on an order. At the end the doubtful units are walked
 //! again, once, with the definition as part of the key.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use super::net::{Net, NodeId, Token, TokenMap};
+use crate::btf::Kind;
 use crate::table::{
     Anchor, Entry, EntryId, Key, KeyHasher, KeyMap, Meaning, Meanings, Mentions, Refined, Skeleton, Tables,
     Variant,
@@ -49,6 +54,8 @@ pub struct Exact {
     /// By the place of a unit in the net and a name that it only declares: definitions that it means all
     /// the same, because one of its structs says so. It means none of them if they differ.
     bound: HashMap<(u32, NameNumber), Vec<NodeId>>,
+    /// Pairs of names: a struct, and an enum that is only declared where some unit defines the struct.
+    opaque: HashSet<(NameNumber, NameNumber)>,
     /// Names whose definitions have changed, or what is known of them.
     due: BTreeSet<NameNumber>,
     /// Names were split since the last start.
@@ -69,16 +76,18 @@ struct Name {
     declarations: Vec<NodeId>,
     /// The identity of its usual definition, if it is split; no token if none is as the first walk saw it.
     usual: Option<Token>,
-    /// Its incomplete definitions that stand for complete ones.
-    completed: TokenMap<Complete>,
+    /// Its definitions that are one but for what some of them declare, and by identity, in which of these groups each is.
+    groups: Vec<Group>,
+    group_of: TokenMap<usize>,
 }
 
-/// What an incomplete definition stands for.
-#[derive(Debug, Clone, Copy)]
-struct Complete {
+/// Definitions that are one, although their contents differ.
+#[derive(Debug)]
+struct Group {
+    /// What all of them are known by.
     identity: Token,
-    /// One such definition.
-    node: NodeId,
+    /// One definition of each content, the most telling first.
+    nodes: Vec<NodeId>,
 }
 
 /// Definitions of a name that are equal as far as is known.
@@ -99,8 +108,13 @@ impl Name {
     /// What a definition with this identity is to those who refer to it.
     fn value(&self, identity: Token) -> Token {
         let Some(usual) = self.usual else { return Token::USUAL };
-        let identity = self.completed.get(&identity).map_or(identity, |complete| complete.identity);
+        let identity = self.group(identity).map_or(identity, |group| group.identity);
         if identity == usual { Token::USUAL } else { identity }
+    }
+
+    /// The group of the definitions with this identity.
+    fn group(&self, identity: Token) -> Option<&Group> {
+        self.groups.get(*self.group_of.get(&identity)?)
     }
 
     /// Its definitions in one unit of the net.
@@ -139,6 +153,7 @@ impl Exact {
             rust: tables.mentions.iter().filter(|m| m.is_rust).map(|m| m.unit).collect(),
             doubtful: BTreeSet::new(),
             bound: HashMap::new(),
+            opaque: HashSet::new(),
             has_split: false,
         }
     }
@@ -237,43 +252,77 @@ impl Exact {
         self.net.node(id).entry.and_then(|entry| self.name_of[entry.0 as usize])
     }
 
-    /// Sorts the definitions of a name into classes, and finds out which incomplete ones stand for complete
-    /// ones, and whether the name is split.
+    /// Sorts the definitions of a name into classes, and finds out which of them are one all the same, and whether
+    /// the name is split.
     fn classify(&mut self, name: NameNumber, tables: &Tables<'_>) {
-        let classes = self.classes(name, tables);
-        let mut completed = TokenMap::default();
+        let mut classes = self.classes(name, tables);
+        // Whoever says more is joined by others.
+        classes.sort_unstable_by_key(|class| {
+            (class.incomplete, Reverse((class.count, self.net.key(class.identity))))
+        });
         for class in classes.iter().filter(|class| class.incomplete) {
-            let mut found: Option<(&Class, _)> = None;
-            self.net.spend(classes.len());
-            for complete in classes.iter().filter(|c| !c.incomplete && c.plain == class.plain) {
-                let rank = (complete.count, self.net.key(complete.identity));
-                let is_better = found.is_none_or(|(_, best)| rank > best);
-                if is_better && !self.net.is_exhausted() && self.completes(complete, class) {
-                    found = Some((complete, rank));
-                }
-            }
-            if let Some((Class { identity, node, .. }, _)) = found {
-                completed.insert(class.identity, Complete { identity: *identity, node: *node });
+            self.find_opaque(name, class.node, tables);
+        }
+        let mut groups: Vec<Vec<&Class>> = Vec::new();
+        for class in &classes {
+            self.net.spend(groups.len() + 1);
+            match groups.iter().position(|group| group.iter().all(|other| self.agree(name, class, other))) {
+                Some(group) => groups[group].push(class),
+                None => groups.push(vec![class]),
             }
         }
         let this = &mut self.names[name as usize];
-        if this.usual.is_none() && classes.len() - completed.len() > 1 {
+        if this.usual.is_none() && groups.len() > 1 {
             let plain = classes.iter().filter(|class| class.content == class.plain);
             let usual = plain.max_by_key(|class| (class.count, self.net.key(class.identity)));
             this.usual = Some(usual.map_or(Token::NONE, |class| class.identity));
         }
-        this.completed = completed;
+        this.groups.clear();
+        this.group_of.clear();
+        for group in groups.iter().filter(|group| group.len() > 1) {
+            let usual = group.iter().find(|class| Some(class.identity) == this.usual);
+            let identity = usual.unwrap_or(&group[0]).identity;
+            this.group_of.extend(group.iter().map(|class| (class.identity, this.groups.len())));
+            this.groups.push(Group { identity, nodes: group.iter().map(|class| class.node).collect() });
+        }
     }
 
-    /// True if two definitions with the same plain key differ only in what the incomplete one declares.
-    fn completes(&mut self, complete: &Class, incomplete: &Class) -> bool {
-        let mut equal = true;
-        self.net.compare(incomplete.node, complete.node, |net, p, q| {
-            let declared = net.value(p);
-            equal = declared == Token::DECLARED || declared == net.value(q);
-            equal
+    /// Notes the enums that an incomplete definition of a name refers to and that its unit only declares.
+    fn find_opaque(&mut self, name: NameNumber, incomplete: NodeId, tables: &Tables<'_>) {
+        let Exact { net, name_of, opaque, .. } = self;
+        net.compare(incomplete, incomplete, |net, p, _| {
+            if net.value(p) == Token::DECLARED
+                && let Some(entry) = net.entry(p)
+                && tables.types.get(entry).kind != Kind::Fwd
+            {
+                opaque.extend(name_of[entry.0 as usize].map(|of| (name, of)));
+            }
+            true
         });
-        equal
+    }
+
+    /// True if two definitions of a name with different contents differ only in what one of them declares, or in enums
+    /// that are opaque.
+    fn agree(&mut self, name: NameNumber, class: &Class, other: &Class) -> bool {
+        let Exact { net, name_of, opaque, .. } = self;
+        let may_differ = class.incomplete || other.incomplete || opaque.iter().any(|(of, _)| *of == name);
+        if class.plain != other.plain || !may_differ || net.is_exhausted() {
+            return false;
+        }
+        // Of one outside nothing is known but that it refers to what is usual.
+        let (a, b) = if class.node == NodeId::OUTSIDE { (other, class) } else { (class, other) };
+        let mut agree = true;
+        net.compare(a.node, b.node, |net, p, q| {
+            let is_opaque = || {
+                let entry = net.entry(p).or_else(|| net.entry(q));
+                let of = entry.and_then(|entry| name_of[entry.0 as usize]);
+                of.is_some_and(|of| opaque.contains(&(name, of)))
+            };
+            let [p_value, q_value] = [p, q].map(|id| net.value(id));
+            agree = p_value == q_value || [p_value, q_value].contains(&Token::DECLARED) || is_opaque();
+            agree
+        });
+        agree
     }
 
     /// The definitions of a name by content. Each gets to know its identity.
@@ -404,19 +453,24 @@ impl Exact {
     /// stands there in the other. Where two structs of a unit disagree, the declaration stays one.
     fn bind(&mut self) -> bool {
         let mut pairs = Vec::new();
-        for name in self.names.iter().filter(|name| !name.completed.is_empty()) {
-            let complete = |id: &NodeId| Some((*id, name.completed.get(&self.net.node(*id).identity)?.node));
-            pairs.extend(name.definitions.iter().filter_map(complete));
+        for name in self.names.iter().filter(|name| !name.groups.is_empty()) {
+            let incomplete = name.definitions.iter().filter(|id| self.net.node(**id).incomplete);
+            pairs.extend(
+                incomplete.filter_map(|id| Some((*id, &name.group(self.net.node(*id).identity)?.nodes))),
+            );
         }
         let mut found = Vec::new();
-        for (incomplete, complete) in pairs {
+        for (incomplete, others) in pairs {
             let unit = self.net.node(incomplete).unit;
-            self.net.compare(incomplete, complete, |net, p, q| {
-                if net.value(p) == Token::DECLARED {
-                    found.push((unit, p, q));
-                }
-                true
-            });
+            let mut known = HashSet::new();
+            for &other in others {
+                self.net.compare(incomplete, other, |net, p, q| {
+                    if net.value(p) == Token::DECLARED && net.value(q) != Token::DECLARED && known.insert(p) {
+                        found.push((unit, p, q));
+                    }
+                    true
+                });
+            }
         }
         let mut is_new = false;
         for (unit, declaration, meant) in found {
@@ -475,7 +529,8 @@ impl Exact {
         self.net.restart(tables);
         self.bound.clear();
         for (number, name) in self.names.iter_mut().enumerate() {
-            name.completed.clear();
+            name.groups.clear();
+            name.group_of.clear();
             if name.usual.is_some() {
                 self.due.insert(number as NameNumber);
             }
@@ -515,8 +570,9 @@ impl Exact {
         };
         for name in &self.names {
             variants.usual.extend(name.usual.map(|usual| (name.anchor, key(usual))));
-            let completed = name.completed.iter();
-            variants.completed.extend(completed.map(|(&this, complete)| (key(this), key(complete.identity))));
+            let joined =
+                name.group_of.iter().map(|(&this, &group)| (key(this), key(name.groups[group].identity)));
+            variants.joined.extend(joined.filter(|(this, group)| this != group));
         }
         tables.variables.retain(|variable| !remade.contains(&variable.first));
         for refined in refined {
@@ -541,8 +597,8 @@ pub struct Variants {
     pub usual: KeyMap<Key>,
     /// By the key in an anchor, the definition; not for those that are as the first walk saw them.
     pub exact: KeyMap<Key>,
-    /// By an incomplete definition, the complete one that it stands for.
-    pub completed: KeyMap<Key>,
+    /// By a definition, the other one that it is one with.
+    pub joined: KeyMap<Key>,
 }
 
 /// The key of the usual anchor of an entry's name.

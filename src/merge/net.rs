@@ -244,6 +244,11 @@ impl Net {
         self.nodes.get(id.0 as usize).map_or(Token::USUAL, |node| node.value)
     }
 
+    /// What the first walk made of a node, if it is named and not outside.
+    pub(super) fn entry(&self, id: NodeId) -> Option<EntryId> {
+        self.nodes.get(id.0 as usize)?.entry
+    }
+
     /// The token of a key.
     pub(super) fn token(&mut self, key: Key) -> Token {
         let next = Token(self.keys.len() as u32);

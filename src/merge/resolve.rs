@@ -27,8 +27,8 @@ impl Resolution {
         let types = &tables.types;
         let mut alive: Vec<bool> =
             types.ids().map(|id| types.count(id) > 0 && !types.get(id).is_void()).collect();
-        for incomplete in variants.completed.keys() {
-            if let Some(id) = types.find(*incomplete) {
+        for joined in variants.joined.keys() {
+            if let Some(id) = types.find(*joined) {
                 alive[id.0 as usize] = false;
             }
         }
@@ -59,7 +59,7 @@ impl Resolution {
         let is_alive = |id: &EntryId| alive[id.0 as usize];
         let definition = |identity: Key| {
             let key = *variants.exact.get(&identity).unwrap_or(&identity);
-            types.find(*variants.completed.get(&key).unwrap_or(&key)).filter(is_alive)
+            types.find(*variants.joined.get(&key).unwrap_or(&key)).filter(is_alive)
         };
         let anchor = |anchor: &Anchor| {
             let usual = Anchor::key_of(anchor.class, tables.strings.hash(anchor.name), Variant::Usual);

@@ -324,7 +324,7 @@ impl Teller<'_, '_> {
     /// The entry of the output that a type with that key is.
     fn entry(&self, key: Key) -> Option<EntryId> {
         let Outcome { tables, resolution, variants, .. } = self.outcome;
-        let complete = variants.completed.get(&key).copied().unwrap_or(key);
+        let complete = variants.joined.get(&key).copied().unwrap_or(key);
         let entry = resolution.entry(crate::table::Ref::entry(tables.types.find(complete)?))?;
         (self.outcome.id)(entry).is_some().then_some(entry)
     }
