@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::btf::{self, Btf, CheckOptions, Distilled, Kind, Level, Levels};
 use crate::build::{Builder, Built, Context, Machine, Warning, Warnings, Watch};
-use crate::dwarf::{Place, Program, Source, Sources, UnitHeader};
+use crate::dwarf::{Place, Program, Source, Sources};
 use crate::elf::{self, Image, KfuncFlags, SymbolKind};
 use crate::files::{DebugSections, Files, Parts};
 use crate::merge::base::Base;
@@ -469,23 +469,17 @@ fn variable_sections(image: &Image, features: Features) -> Vec<VariableSection> 
     sections.map(section).collect()
 }
 
-/// Bytes of `.debug_info` that stay in memory behind the workers. Smaller steps cost more system calls.
-const RELEASE_STEP: u64 = 16 << 20;
+/// Bytes of `.debug_info` after which all pages of the input are given back. What is still needed is found again where
+/// the system keeps it; smaller steps cost more of that than they save.
+const RELEASE_STEP: u64 = 8 << 20;
 
-/// Whenever the beginning of unit number `begun` passes a step, gives back the step before the last one:
-/// whoever is still that far behind reads it again.
+/// Whenever the beginning of unit number `begun` passes a step, gives back what was read of the input: units and what
+/// belongs to them lie in the same order in all sections, so that nearly all of it is done with.
 fn release_behind(image: &Image, program: &Program<'_>, begun: usize) {
-    let Some(UnitHeader { file, .. }) = program.units().get(begun) else { return };
-    let info = program.files()[*file as usize].info;
-    let offset =
-        |i: usize| program.units().get(i).filter(|unit| unit.file == *file).map_or(0, |unit| unit.offset);
-    let (now, before) = (offset(begun) / RELEASE_STEP, offset(begun.saturating_sub(1)) / RELEASE_STEP);
-    if now > before && now >= 2 {
-        let end = (now - 1) * RELEASE_STEP;
-        let part = usize::try_from(end - RELEASE_STEP).ok().zip(usize::try_from(end).ok());
-        if let Some(part) = part.and_then(|(start, end)| info.get(start..end)) {
-            image.release(part);
-        }
+    let step = |i: usize| program.units().get(i).map(|unit| (unit.file, unit.offset / RELEASE_STEP));
+    // Before the first unit, the headers of all were read.
+    if begun == 0 || step(begun) != step(begun - 1) {
+        image.release(image.bytes());
     }
 }
 
