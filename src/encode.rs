@@ -212,6 +212,7 @@ impl<'p> Encoder<'p> {
         // The choice: from here on the table holds all that is written, and no reference is by name.
         let (mut resolution, inquiry) = report.phase("choose", false, |report| {
             let mut resolution = Resolution::new(&tables, &variants);
+            resolution.fold_languages(&mut tables);
             let features = self.options.features;
             let Symbols { functions: symtab, kfuncs } = &symbols;
             let chosen =

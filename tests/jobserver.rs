@@ -184,8 +184,12 @@ fn plain_path() -> String {
 fn die(seed: u64, role: &str) {
     let signals = ["KILL", "KILL", "TERM", "INT", "HUP", "QUIT"];
     let signal = if role == "naive" { "KILL" } else { signals[seed as usize % signals.len()] };
-    let kill = Command::new("kill").args(["-s", signal, &std::process::id().to_string()]).status();
-    assert!(kill.unwrap().success());
+    // Who started the tests may have had signals ignored, as nohup does.
+    for signal in [signal, "KILL"] {
+        let kill = Command::new("kill").args(["-s", signal, &std::process::id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 #[test]

@@ -6,13 +6,14 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use btfgen::btf::Btf;
 use btfgen::diff::model::{Class, Symbols};
 use btfgen::diff::{Category, Change, Mode, Variants, catalogue, compare};
 use btfgen::plain::{self, Wanted};
 use btfgen::{Image, Result};
-use common::skipped;
+use common::{encode, skipped};
 
 /// What a BTF has that its DWARF has not, and the other way round.
 fn differences(path: &Path, bytes: &[u8]) -> Result<Vec<Change>> {
@@ -80,6 +81,20 @@ fn the_encoder_and_the_plain_reader_agree() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(seen > 20, "only {seen} fixtures");
+}
+
+/// Whether an enum has a sign says its underlying type, behind any number of names.
+#[test]
+fn an_underlying_type_may_have_names() {
+    let Some(gcc) = common::tool_or_skip("g++") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (source, object) = (dir.path().join("e.cc"), dir.path().join("e.o"));
+    let text =
+        "typedef long L; typedef L M; enum class A : M { x = 1 } a; enum class B : unsigned long { y } b;";
+    std::fs::write(&source, text).unwrap();
+    assert!(Command::new(gcc).args(["-g", "-c", "-o"]).args([&object, &source]).status().unwrap().success());
+    let bytes = encode(&object).unwrap().btf;
+    assert_eq!(names(&differences(&object, &bytes).unwrap()), Vec::<String>::new());
 }
 
 /// The check can fail: another program's BTF is not that of this one.

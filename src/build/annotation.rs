@@ -172,6 +172,7 @@ fn type_tag(graph: &mut Graph, tag: Annotation, target: Link) -> Link {
         encoding: 0,
         shape: Shape::TypeTag,
         is_foreign: false,
+        is_rust: false,
     }))
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use gimli::constants as dw;
 
-use super::graph::{Graph, Link, Node, NodeId, Param, Shape};
+use super::graph::{Graph, Link, Node, NodeId, Param, Shape, is_rust};
 use super::lower::{DEFAULT_ENUM_BYTES, Lower, is_annotation};
 use crate::Result;
 use crate::dwarf::{
@@ -270,6 +270,8 @@ pub(super) struct Abroad {
     file: u32,
     /// Offset of the unit in its section, in bytes.
     unit_offset: u64,
+    /// It is in Rust.
+    pub(super) is_rust: bool,
 }
 
 impl Abroad {
@@ -290,7 +292,8 @@ impl Neighbour<'_> {
         budget: &mut Budget,
     ) -> Result<()> {
         let (unit, layouts) = (&self.unit, &*self.layouts);
-        let abroad = Abroad { file: unit.header.file, unit_offset: unit.header.offset };
+        let abroad =
+            Abroad { file: unit.header.file, unit_offset: unit.header.offset, is_rust: is_rust(unit) };
         lower.abroad = Some(abroad);
         let has_more = with_die(unit, layouts, place.offset, |die| {
             budget.spend(die)?;
@@ -339,6 +342,7 @@ impl Lower<'_> {
                     encoding: 0,
                     shape,
                     is_foreign: true,
+                    is_rust: self.is_rust(),
                 });
                 self.graph.foreign.named.push((node, place));
                 self.graph.foreign.set(target, Copied::Node(node));

@@ -86,6 +86,15 @@ pub(super) enum Shape {
     TypeTag,
 }
 
+impl Shape {
+    /// True for structs, unions and enums, and declarations of them.
+    #[inline(always)]
+    pub(super) fn is_tagged(self) -> bool {
+        use Shape::*;
+        matches!(self, Struct | Union | Enum | FwdStruct | FwdUnion)
+    }
+}
+
 /// One type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
@@ -103,6 +112,8 @@ pub(super) struct Node {
     pub(super) shape: Shape,
     /// A named struct, union or enum of another unit: only its name and size are known here.
     pub(super) is_foreign: bool,
+    /// A named struct, union or enum of a unit in Rust.
+    pub(super) is_rust: bool,
 }
 
 /// A member, enumerator or parameter.
@@ -226,10 +237,15 @@ struct Own {
     variables: usize,
 }
 
+/// True for a unit in Rust.
+pub(super) fn is_rust(unit: &Unit<'_>) -> bool {
+    unit.language == DW_LANG_Rust.0
+}
+
 impl Graph {
     pub(super) fn clear(&mut self, unit: &Unit<'_>) {
         self.unit_offset = unit.header.offset;
-        self.is_rust = unit.language == DW_LANG_Rust.0;
+        self.is_rust = is_rust(unit);
         let unit_bytes = unit.header.length;
         self.nodes.clear();
         self.parts.clear();
@@ -295,6 +311,22 @@ impl Graph {
     pub(super) fn part_mut(&mut self, part: u32) -> Option<&mut Part> {
         let all = if part & NESTED == 0 { &mut self.parts } else { &mut self.nested };
         all.get_mut((part & !NESTED) as usize)
+    }
+
+    /// Takes away the parts of a node that are marked in `gone`, with their tags.
+    pub(super) fn drop_parts(&mut self, id: NodeId, gone: &[bool]) {
+        let Node { parts, part_count, .. } = *self.node(id);
+        let all = if parts & NESTED == 0 { &mut self.parts } else { &mut self.nested };
+        let own = &mut all[(parts & !NESTED) as usize..][..part_count as usize];
+        let kept: Vec<Part> =
+            own.iter().zip(gone).filter(|(_, gone)| !**gone).map(|(part, _)| *part).collect();
+        own[..kept.len()].copy_from_slice(&kept);
+        self.nodes[id.index()].part_count = kept.len() as u32;
+        let is_gone = |component: i32| usize::try_from(component).is_ok_and(|i| gone.get(i) == Some(&true));
+        self.tags.retain(|tag| tag.node != id || !is_gone(tag.component));
+        for tag in self.tags.iter_mut().filter(|tag| tag.node == id && tag.component > 0) {
+            tag.component -= gone.iter().take(tag.component as usize).filter(|gone| **gone).count() as i32;
+        }
     }
 
     /// The node that a link leads to; `None` for void and where it leads to no type.

@@ -135,8 +135,8 @@ impl<'a> Interner<'a> {
             self.mentioned.push(entry);
         }
         let foreign = self.foreign_anchors(graph, warnings)?;
-        let (is_rust, entries) = (graph.is_rust, self.mentioned.as_slice().into());
-        self.tables.mentions.push(Mentions { unit, is_rust, entries, foreign });
+        let entries = self.mentioned.as_slice().into();
+        self.tables.mentions.push(Mentions { unit, entries, foreign });
         self.newest = self.newest.max(unit);
         Ok(())
     }
@@ -396,6 +396,7 @@ impl<'a> Interner<'a> {
         entry.name = self.names.first().copied().unwrap_or_default();
         entry.size = node.size as u32;
         entry.encoding = node.encoding;
+        entry.is_rust = node.is_rust;
         entry.kind_flag = match node.shape {
             Shape::FwdUnion => true,
             Shape::Enum => is_signed(graph, node),

@@ -158,12 +158,13 @@ pub(super) fn class_of(node: &Node) -> Option<AnchorClass> {
     if node.name.is_none() {
         return None;
     }
-    match node.shape {
-        Shape::Struct | Shape::FwdStruct => Some(AnchorClass::Struct),
-        Shape::Union | Shape::FwdUnion => Some(AnchorClass::Union),
-        Shape::Enum => Some(AnchorClass::Enum),
-        _ => None,
-    }
+    let class = match node.shape {
+        Shape::Struct | Shape::FwdStruct => AnchorClass::Struct,
+        Shape::Union | Shape::FwdUnion => AnchorClass::Union,
+        Shape::Enum => AnchorClass::Enum,
+        _ => return None,
+    };
+    Some(if node.is_rust { class.in_rust() } else { class })
 }
 
 /// The key of a node's own content: equal exactly where the type written for it would be. Asks for the name of the
@@ -176,7 +177,7 @@ pub(super) fn node_key(
     target: &mut impl FnMut(Link) -> Key,
 ) -> Key {
     let kind = node.shape as u64 | u64::from(node.encoding) << 8 | u64::from(node.part_count) << 32;
-    let mut hasher = KeyHasher::new(kind);
+    let mut hasher = KeyHasher::new(kind | u64::from(node.is_rust) << 7);
     hasher.pair(name(node.name, NameUse::of(node.shape)), node.size);
     match node.shape {
         Shape::Enum => {

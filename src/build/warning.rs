@@ -14,6 +14,9 @@ pub enum Warning {
     MemberOffset,
     /// A member of type void was left out.
     MemberVoid,
+    /// A member whose type has no size in its unit, or that reaches beyond its struct, was left out. Base classes in C++
+    /// may be declared only; of structs that end with a slice, rustc writes one element.
+    MemberSize,
     /// A struct, union, enum or prototype with more than 65535 parts became a declaration, or void.
     TooManyMembers,
     /// A struct or array of 4 GiB or more became a declaration, or void.
@@ -34,12 +37,13 @@ pub enum Warning {
 
 impl Warning {
     /// All reasons.
-    pub const ALL: [Warning; 13] = [
+    pub const ALL: [Warning; 14] = [
         Warning::UnsupportedTag,
         Warning::OddBaseType,
         Warning::MemberLocation,
         Warning::MemberOffset,
         Warning::MemberVoid,
+        Warning::MemberSize,
         Warning::TooManyMembers,
         Warning::TooLarge,
         Warning::Enumerator,
@@ -58,6 +62,7 @@ impl Warning {
             Warning::MemberLocation => "member-location",
             Warning::MemberOffset => "member-offset",
             Warning::MemberVoid => "member-void",
+            Warning::MemberSize => "member-size",
             Warning::TooManyMembers => "too-many-members",
             Warning::TooLarge => "too-large",
             Warning::Enumerator => "enumerator",

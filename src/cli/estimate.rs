@@ -6,10 +6,11 @@ use btfgen::admission::Root;
 use btfgen::admission::limits::Cpus;
 use btfgen::admission::margin::Forecast;
 use btfgen::admission::size::show_bytes;
-use btfgen::{Files, Image, Result, Search};
+use btfgen::{Files, Image, Jobs, Result, Search};
 use clap::Args;
 use serde_json::json;
 
+use super::options::jobs;
 use super::share::Kind;
 use super::source::BaseFile;
 use super::{output, share};
@@ -23,6 +24,10 @@ pub(crate) struct EstimateArgs {
     /// What the output would continue: raw BTF or an ELF file
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
+
+    /// The most workers to tell of; without it, as many as there are CPUs
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<Jobs>,
 
     /// As JSON
     #[arg(long)]
@@ -43,7 +48,10 @@ pub(crate) fn run(args: &EstimateArgs) -> Result<()> {
     let point = |workers| features.point(workers);
     let kind = Kind::of(&features, &point);
     let runs = kind.history().map(|(_, runs)| runs).unwrap_or_default();
-    let most = Cpus::read(&Root::system()).count().get();
+    let most = match args.jobs.unwrap_or_default() {
+        Jobs::Auto => Cpus::read(&Root::system()).count().get(),
+        Jobs::Exactly(count) => count.get(),
+    };
     let counts: Vec<usize> =
         std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|n| *n < most).chain([most]).collect();
     let forecasts = counts.into_iter().map(|n| (n, kind.forecast(n, &runs)));

@@ -105,7 +105,10 @@ pub(crate) fn run(request: &Request) -> Result<ExitCode> {
             let message = format!("the output of {} and --stats both go to the same file", path.display());
             return Err(Error::usage(message));
         }
-        fs::create_dir_all(directory).map_err(|e| Error::io("cannot create", e).in_file(directory))?;
+        let made = fs::create_dir_all(directory).map_err(|e| Error::io("cannot create the directory", e));
+        made.map_err(|e| {
+            e.in_file(directory).hint("outputs of several files go to a directory, or in one: --merge")
+        })?;
     }
     let read: Vec<&Path> =
         modules.iter().map(|(_, path)| path.as_path()).chain(request.base.as_deref()).collect();

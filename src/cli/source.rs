@@ -26,7 +26,8 @@ impl Source {
     /// The same, but of BTF that stands for itself the rest is still to be read, from the file that comes with it.
     fn begin(path: &Path) -> Result<(Self, Option<File>)> {
         let cannot_read = |e| Error::io("cannot read", e).in_file(path);
-        let mut file = File::open(path).map_err(|e| Error::io("cannot open", e).in_file(path))?;
+        let place = if path.as_os_str() == "-" { Path::new("/dev/stdin") } else { path };
+        let mut file = File::open(place).map_err(|e| Error::io("cannot open", e).in_file(path))?;
         if file.metadata().map_err(cannot_read)?.is_dir() {
             return Err(Error::input("is a directory, not BTF").in_file(path));
         }
@@ -36,8 +37,8 @@ impl Source {
             [] => Err(Error::input("the file is empty").in_file(path)),
             // Image also opens what is compressed as a whole: gzip, xz, Zstandard.
             b"\x7fELF" | [0x1f, 0x8b, ..] | [0xfd, b'7', b'z', b'X'] | [0x28, 0xb5, 0x2f, 0xfd] => {
-                signals::expect_of(path);
-                Image::open(path).map(|image| (Source::Elf(image), None))
+                signals::expect_of(place);
+                Image::open(place).map(|image| (Source::Elf(image), None))
             }
             [0x9f, 0xeb, ..] | [0xeb, 0x9f, ..] => Ok((Source::Raw(data), Some(file))),
             _ => Err(Error::input("is neither BTF nor an ELF file").in_file(path)),

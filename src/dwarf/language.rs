@@ -77,6 +77,13 @@ pub(super) fn code(name: u64, version: u64) -> u16 {
     index.and_then(|index| CODES.get(index)).copied().unwrap_or(0)
 }
 
+/// True for C, whose compilers write no struct with a member that has no size or reaches beyond it.
+pub(crate) fn is_c(code: u16) -> bool {
+    let codes =
+        [dw::DW_LANG_C, dw::DW_LANG_C89, dw::DW_LANG_C99, dw::DW_LANG_C11, dw::DW_LANG_C17, DwLang(0x3e)];
+    codes.contains(&DwLang(code))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ mod unit;
 mod walk;
 
 pub use die::{Die, Target, Value};
+pub(crate) use language::is_c;
 pub use layout::{GNU_ANNOTATION_AT, Has, Layout, Layouts, NameForm, RefForm, Slot, ValueForm};
 pub use location::{Location, first_address, first_in_ranges, location_entries};
 pub use name::{Name, NameId};

@@ -16,8 +16,6 @@
 //!   the unit means by the declaration, unless its structs disagree.
 //! * An enum that is only declared somewhere in a struct is *opaque* in it: other definitions of the struct are one
 //!   whichever enum of the name they mean. To who has the enum it is always the one of its unit.
-//! * Rust writes the types of C that it uses again, as it sees them. If all definitions of a name in one of the two
-//!   are equal, a declaration in that one means them.
 //! * When all is at rest, it starts once more from the first keys with all split names known, until that
 //!   finds no further one: the result must not depend on what was known when.
 //!
@@ -48,8 +46,6 @@ pub struct Exact {
     inside: Vec<u32>,
     /// By the number of a unit, its place among the mentions.
     mentions: HashMap<u32, usize>,
-    /// The numbers of the units in Rust.
-    rust: HashSet<u32>,
     doubtful: BTreeSet<u32>,
     /// By the place of a unit in the net and a name that it only declares: definitions that it means all
     /// the same, because one of its structs says so. It means none of them if they differ.
@@ -150,7 +146,6 @@ impl Exact {
             name_of,
             inside: vec![0; types.len()],
             mentions: tables.mentions.iter().enumerate().map(|(i, m)| (m.unit, i)).collect(),
-            rust: tables.mentions.iter().filter(|m| m.is_rust).map(|m| m.unit).collect(),
             doubtful: BTreeSet::new(),
             bound: HashMap::new(),
             opaque: HashSet::new(),
@@ -169,7 +164,7 @@ impl Exact {
             for name in std::mem::take(&mut self.due) {
                 let was_split = self.names[name as usize].usual.is_some();
                 self.classify(name, tables);
-                self.values(name, tables, &mut values);
+                self.values(name, &mut values);
                 if !was_split && self.names[name as usize].usual.is_some() {
                     split.push(name);
                 }
@@ -390,7 +385,7 @@ impl Exact {
     }
 
     /// Finds the new values of the definitions and declarations of a name.
-    fn values(&self, name: NameNumber, tables: &Tables<'_>, changed: &mut Vec<(NodeId, Token)>) {
+    fn values(&self, name: NameNumber, changed: &mut Vec<(NodeId, Token)>) {
         let this = &self.names[name as usize];
         if this.usual.is_none() {
             return;
@@ -404,47 +399,18 @@ impl Exact {
             ids.iter().all(|id| value(id) == first).then_some(first)
         };
         changed.extend(this.definitions.iter().map(|id| (*id, value(id))));
-        let of_language = [false, true].map(|is_rust| self.value_in_language(this, is_rust, tables));
         let mut last = None;
         for &id in &this.declarations {
             let unit = self.net.node(id).unit;
             let (_, value) = *last.filter(|&(known, _)| known == unit).get_or_insert_with(|| {
                 let defined = common(this.definitions_in(&self.net, unit));
                 let bound = || common(self.bound.get(&(unit, name))?);
-                let of_language = || of_language[usize::from(self.is_rust(unit))];
-                (unit, defined.or_else(bound).or_else(of_language).unwrap_or(Token::DECLARED))
+                (unit, defined.or_else(bound).unwrap_or(Token::DECLARED))
             });
             last = Some((unit, value));
             changed.push((id, value));
         }
         changed.retain(|&(id, value)| self.net.value(id) != value);
-    }
-
-    /// What the definitions of a name in Rust, or in all other languages, are to those who refer to them, if that is one
-    /// thing, and the name is defined on the other side as well.
-    fn value_in_language(&self, name: &Name, is_rust: bool, tables: &Tables<'_>) -> Option<Token> {
-        if self.rust.is_empty() {
-            return None;
-        }
-        let (mut found, mut is_mixed) = (None, false);
-        let mut is_one = |of_rust: bool, value: Token| {
-            is_mixed |= of_rust != is_rust;
-            of_rust != is_rust || *found.get_or_insert(value) == value
-        };
-        let outside = outside(&self.entries[name.entries.clone()], &self.inside, tables);
-        let outside =
-            outside.map(|(id, _)| (self.rust.contains(&tables.types.first(id).unit()), Token::USUAL));
-        let in_net = name.definitions.iter().map(|id| {
-            let node = self.net.node(*id);
-            (self.is_rust(node.unit), name.value(node.identity))
-        });
-        let is_one = outside.chain(in_net).all(|(of_rust, value)| is_one(of_rust, value));
-        found.filter(|_| is_one && is_mixed)
-    }
-
-    /// True for a unit of the net that is in Rust.
-    fn is_rust(&self, unit: u32) -> bool {
-        self.net.units.get(unit as usize).is_some_and(|unit| self.rust.contains(&unit.number))
     }
 
     /// Finds out which definition a unit means where it only declares a name; true if anything is new.

@@ -2,6 +2,7 @@
 
 use super::exact::{Variants, anchor_of};
 use super::shared::Shared;
+use super::twins;
 use crate::btf::{IntEncoding, Kind};
 use crate::table::{Anchor, Entry, EntryId, First, Key, KeyHasher, KeyMap, Ref, Tables, Variant};
 
@@ -118,11 +119,29 @@ impl Resolution {
     /// The type that a reference means; `None` for void.
     #[inline]
     pub fn entry(&self, reference: Ref) -> Option<EntryId> {
-        let entry = match reference.as_anchor() {
+        let mut entry = match reference.as_anchor() {
             Some(anchor) => self.anchors.get(anchor.0 as usize).copied().flatten(),
             None => reference.as_entry(),
-        };
-        entry.map(|id| self.folded.get(id.0 as usize).copied().unwrap_or(id))
+        }?;
+        while let Some(&other) = self.folded.get(entry.0 as usize).filter(|&&other| other != entry) {
+            entry = other;
+        }
+        Some(entry)
+    }
+
+    /// Makes one of definitions in Rust and in C that are equal ([`twins`]), and of what refers to them.
+    pub fn fold_languages(&mut self, tables: &mut Tables<'_>) {
+        let twins = twins::find(tables, self);
+        if twins.is_empty() {
+            return;
+        }
+        self.folded = tables.types.ids().collect();
+        for (rust, c) in twins {
+            self.folded[rust.0 as usize] = c;
+            self.alive[rust.0 as usize] = false;
+            tables.types.merge(rust, c);
+        }
+        self.fold(tables, None);
     }
 
     /// Makes one of entries that have become equal, because what told them apart could not be expressed, or
@@ -136,7 +155,8 @@ impl Resolution {
         let unique = |kind| matches!(kind, Kind::Func | Kind::Var | Kind::Datasec);
         let foldable = |id: &EntryId| self.is_alive(*id) && !unique(types.get(*id).kind);
         let ids: Vec<EntryId> = types.ids().filter(foldable).collect();
-        self.folded = types.ids().collect();
+        // Entries may have been made since the last time.
+        self.folded.extend((self.folded.len()..types.len()).map(|i| EntryId(i as u32)));
         // An entry comes behind those that it refers to, but for anchors: mostly one round is enough.
         for _ in 0..MAX_ROUNDS {
             let mut changed = false;

@@ -401,7 +401,15 @@ impl<'a, 'd, 's> Reader<'a, 'd, 's> {
             values.push((self.symbol(child), child.number(dw::DW_AT_const_value).unwrap_or(0)));
         }
         // Before DWARF 3 nothing but the values says whether they have a sign.
-        let base = if wide { self.type_of(at)? } else { None };
+        let mut base = if wide { self.type_of(at)? } else { None };
+        for _ in 0..MAX_DEPTH {
+            match base {
+                Some(ref named) if named.tag() == dw::DW_TAG_typedef => {
+                    base = self.type_of(&named.clone())?
+                }
+                _ => break,
+            }
+        }
         let signed = match base {
             Some(base) => matches!(encoding(&base), dw::DW_ATE_signed | dw::DW_ATE_signed_char),
             None => values.iter().any(|(_, v)| *v < 0),

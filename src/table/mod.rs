@@ -33,11 +33,6 @@ impl First {
 
     /// Later than everything.
     pub const NEVER: First = First(u64::MAX);
-
-    /// The number of the unit.
-    pub fn unit(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
 }
 
 /// Where something lies: the number of its unit, and its offset in the unit in bytes.
@@ -73,8 +68,6 @@ pub struct Tables<'a> {
 pub struct Mentions {
     /// Number of the unit.
     pub unit: u32,
-    /// Its language is Rust, which writes the types of C that it uses again, as it sees them, under the same names.
-    pub is_rust: bool,
     /// The entries, in the order of the unit.
     pub entries: Box<[EntryId]>,
     /// The names that it refers to in other units.

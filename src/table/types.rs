@@ -58,10 +58,17 @@ pub enum AnchorClass {
     Union,
     /// `enum NAME`
     Enum,
+    /// The same in Rust, which writes the types of C that it uses again, as it sees them, under their names: what they
+    /// are to units in C is their own matter.
+    RustStruct,
+    /// `union NAME` in Rust
+    RustUnion,
+    /// `enum NAME` in Rust
+    RustEnum,
 }
 
 impl AnchorClass {
-    /// The name space of the names of a kind.
+    /// The name space of the names of a kind in C.
     #[inline]
     pub fn of(kind: Kind, kind_flag: bool) -> Option<AnchorClass> {
         match kind {
@@ -71,6 +78,16 @@ impl AnchorClass {
             Kind::Fwd if kind_flag => Some(AnchorClass::Union),
             Kind::Fwd => Some(AnchorClass::Struct),
             _ => None,
+        }
+    }
+
+    /// That of the same names in Rust.
+    #[inline]
+    pub fn in_rust(self) -> AnchorClass {
+        match self {
+            AnchorClass::Struct | AnchorClass::RustStruct => AnchorClass::RustStruct,
+            AnchorClass::Union | AnchorClass::RustUnion => AnchorClass::RustUnion,
+            AnchorClass::Enum | AnchorClass::RustEnum => AnchorClass::RustEnum,
         }
     }
 }
@@ -136,6 +153,8 @@ pub struct Entry {
     pub kind_flag: bool,
     /// It refers, not through a further name, to a declaration of a name with several definitions.
     pub incomplete: bool,
+    /// It is a named struct, union or enum of units in Rust.
+    pub is_rust: bool,
     /// Its name; empty if it has none.
     pub name: StrId,
     /// Bytes of an INT, FLOAT, STRUCT, UNION, ENUM; elements of an ARRAY; component index of a DECL_TAG.
@@ -346,6 +365,7 @@ impl Entry {
             kind,
             kind_flag: false,
             incomplete: false,
+            is_rust: false,
             name: StrId::EMPTY,
             size: 0,
             encoding: 0,
@@ -376,7 +396,8 @@ impl Entry {
         if self.name == StrId::EMPTY {
             return None;
         }
-        AnchorClass::of(self.kind, self.kind_flag)
+        let class = AnchorClass::of(self.kind, self.kind_flag)?;
+        Some(if self.is_rust { class.in_rust() } else { class })
     }
 
     /// True for a forward declaration; of an enum that is one without enumerators.

@@ -15,7 +15,9 @@ use super::scope::{Scope, ScopeKind};
 use super::warning::{Warning, Warnings};
 use crate::Result;
 use crate::btf::{IntEncoding, MAX_VLEN};
-use crate::dwarf::{Die, Has, Layouts, NameId, RefForm, Slot, Target, Unit, Value, ValueForm, Visitor, walk};
+use crate::dwarf::{
+    Die, Has, Layouts, NameId, RefForm, Slot, Target, Unit, Value, ValueForm, Visitor, is_c, walk,
+};
 use crate::options::{Features, Options};
 
 const LLVM_ANNOTATION: dw::DwTag = dw::DwTag(0x6000);
@@ -153,6 +155,12 @@ impl<'l> Lower<'l> {
         self.scopes.last().map_or(ScopeKind::Other, |scope| scope.kind)
     }
 
+    /// True while a unit in Rust is read.
+    #[inline(always)]
+    pub(super) fn is_rust(&self) -> bool {
+        self.abroad.map_or(self.graph.is_rust, |abroad| abroad.is_rust)
+    }
+
     fn has(&self, feature: Features) -> bool {
         self.options.features.contains(feature)
     }
@@ -170,6 +178,7 @@ impl<'l> Lower<'l> {
             encoding: 0,
             shape,
             is_foreign: false,
+            is_rust: self.is_rust() && shape.is_tagged() && !name.is_none(),
         };
         match self.abroad {
             None => self.graph.push(node),
@@ -286,6 +295,7 @@ impl<'l> Lower<'l> {
                 encoding,
                 shape,
                 is_foreign: false,
+                is_rust: false,
             })
         };
         let is_float = |bytes| matches!(bytes, 2 | 4 | 8 | 12 | 16);
@@ -596,7 +606,37 @@ pub(super) fn lower<'a>(
     neighbours.copy_all(number, lower.register_params, &mut lower)?;
     lower.annotations.attach(lower.graph, lower.options, lower.warnings);
     place_old_bitfields(lower.graph, unit);
+    if !is_c(unit.language) {
+        let count = drop_odd_members(lower.graph, unit.header.address_size);
+        lower.warnings.count_many(Warning::MemberSize, count);
+    }
     Ok(())
+}
+
+/// Takes away the members that have no size or reach beyond their struct; returns how many. Kernels take no struct with
+/// such a member.
+fn drop_odd_members(graph: &mut Graph, pointer_bytes: u8) -> usize {
+    let mut count = 0;
+    for id in (0..graph.nodes.len() as u32).map(NodeId) {
+        let node = *graph.node(id);
+        if !matches!(node.shape, Shape::Struct | Shape::Union) {
+            continue;
+        }
+        let is_odd = |member: &Part| {
+            let bytes = graph.size_of(member.target, pointer_bytes);
+            let bits =
+                bytes.map(|bytes| if member.bits > 0 { member.bits.into() } else { bytes.saturating_mul(8) });
+            let end = bits.and_then(|bits| member.value.checked_add(bits));
+            // Those of type void are left out later.
+            graph.resolve(member.target).is_some() && end.is_none_or(|end| end > node.size.saturating_mul(8))
+        };
+        let odd: Vec<bool> = graph.parts(&node).iter().map(is_odd).collect();
+        if odd.contains(&true) {
+            count += odd.iter().filter(|is_odd| **is_odd).count();
+            graph.drop_parts(id, &odd);
+        }
+    }
+    count
 }
 
 /// Places the bitfields of DWARF 2 and 3, whose storage may be that of a type further on (DWARF 3,
