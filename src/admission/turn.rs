@@ -15,7 +15,7 @@ use super::lock;
 use crate::{Error, Result};
 
 /// How often those look whether they still want to who may give up.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The right to be the first of a queue, as long as this lives.
 pub(super) struct Turn(File);

@@ -1,7 +1,7 @@
 //! The driver itself: takes up connections, asks the policy, takes reservations and hands them out.
 //!
 //! In: a socket. Out: reservations in the ledger. A thread for each connection, of which there are only so many; while
-//! one waits it looks five times a second whether its client is still there. The state of the driver is what its
+//! one waits it looks once a second whether its client is still there. The state of the driver is what its
 //! connections say: nothing has to be put right after its end.
 
 use std::cell::{Cell, RefCell};
@@ -26,8 +26,10 @@ use super::policy::{Answer, Policy, Verdict};
 use super::{HEARTBEAT, PATIENCE, client, offers_json, parse_request, same_cookie, trusted};
 use crate::{Error, ErrorKind, Result};
 
-/// How often those who wait look for news.
+/// How often the driver looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(200);
+/// How often those who wait look whether their client is still there. What else they wait for wakes them.
+const GLANCE: Duration = Duration::from_secs(1);
 /// Of those that wait for the policy, so many may be asked about.
 const ASKED: usize = 16;
 /// How often the policy hears of the progress of one.
@@ -323,7 +325,7 @@ impl Server {
                     break;
                 }
                 let left = deadline.saturating_duration_since(Instant::now());
-                drop(self.changed.wait_timeout(state, left.min(LOOK)));
+                drop(self.changed.wait_timeout(state, left.min(GLANCE)));
             }
         }
     }
