@@ -3,10 +3,13 @@
 
 mod common;
 
+use std::fmt::Write;
+use std::path::Path;
+
 use btfgen::btf::{Kind, Type};
-use common::encode;
 use common::model::Model;
 use common::programs::{gcc, link};
+use common::{Random, encode, encode_with, options};
 
 /// Encodes a program of these units, in this order and the other way round, which must not matter.
 fn each_way(units: &[&str], check: impl Fn(&Model<'_>)) {
@@ -82,4 +85,68 @@ fn units_make_up_for_each_other() {
             assert_eq!(m.count(Kind::Struct, name), 2);
         }
     });
+}
+
+/// Units that declare and define structs and enums in two ways each, at random.
+fn random_units(random: &mut Random) -> Vec<String> {
+    let mut names = [[0; 2]; 6];
+    names.iter_mut().flatten().for_each(|name| *name = random.below(6));
+    let unit = |number: usize| {
+        let mut text = String::new();
+        for e in 0..3 {
+            let _ = match random.below(4) {
+                0 => writeln!(text, "enum e{e};"),
+                1 => writeln!(text, "enum e{e} {{ C{e} = 5 }};"),
+                _ => writeln!(text, "enum e{e} {{ A{e}, B{e} }};"),
+            };
+        }
+        for (i, [j, k]) in names.iter().enumerate() {
+            let first = ["int n", "int n", "int n", "int n", "long n"][random.below(5)];
+            let e = i % 3;
+            let _ = match random.below(3) {
+                0 => writeln!(text, "struct s{i};"),
+                _ => writeln!(
+                    text,
+                    "struct s{i} {{ {first}; struct s{j} *p; void (*f)(enum e{e}, struct s{k} *); }};"
+                ),
+            };
+            let _ = writeln!(text, "int f{number}_{i}(struct s{i} *p) {{ return !p; }}");
+        }
+        text
+    };
+    (0..5).map(unit).collect()
+}
+
+/// Encodes a program in several orders. Returns how many names have several definitions.
+fn same_for_every_order(gcc: &Path, path: &Path, mut units: Vec<String>) -> usize {
+    link(gcc, &units, path);
+    let output = encode(path).unwrap();
+    assert!(!output.report.warnings.contains_key("unsettled-names"), "{units:#?}");
+    for seed in 1..4 {
+        let shuffled = encode_with(path, &options(|o| o.shuffle = Some(seed)), seed as usize).unwrap();
+        assert!(shuffled.btf == output.btf, "seed {seed}: {units:#?}");
+    }
+    units.reverse();
+    link(gcc, &units, path);
+    assert!(encode(path).unwrap().btf == output.btf, "the other way round: {units:#?}");
+    output.report.split_names.len()
+}
+
+/// What is one with what follows from the definitions alone, whoever meets them in which order.
+#[test]
+fn the_order_of_units_does_not_matter() {
+    let Some(gcc) = gcc() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random::new(11);
+    let mut program = || same_for_every_order(&gcc, &dir.path().join("program"), random_units(&mut random));
+    let split: usize = (0..30).map(|_| program()).sum();
+    assert!(split > 30, "{split} names with several definitions: too few to show anything");
+}
+
+/// Structs that are one only as long as they are not: it comes to an end, and the same one for every order.
+#[test]
+fn what_turns_in_circles_comes_to_rest() {
+    let Some(gcc) = gcc() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    same_for_every_order(&gcc, &dir.path().join("program"), random_units(&mut Random::new(137)));
 }

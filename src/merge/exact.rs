@@ -16,6 +16,8 @@
 //!   the unit means by the declaration, unless its structs disagree.
 //! * An enum that is only declared somewhere in a struct is *opaque* in it: other definitions of the struct are one
 //!   whichever enum of the name they mean. To who has the enum it is always the one of its unit.
+//! * What definitions are one depends on what they mean, and what they mean on that. Where this turns in circles,
+//!   declarations of split names mean nothing: then definitions are only ever torn apart, which comes to an end.
 //! * When all is at rest, it starts once more from the first keys with all split names known, until that
 //!   finds no further one: the result must not depend on what was known when.
 //!
@@ -50,8 +52,10 @@ pub struct Exact {
     /// By the place of a unit in the net and a name that it only declares: definitions that it means all
     /// the same, because one of its structs says so. It means none of them if they differ.
     bound: HashMap<(u32, NameNumber), Vec<NodeId>>,
-    /// Pairs of names: a struct, and an enum that is only declared where some unit defines the struct.
-    opaque: HashSet<(NameNumber, NameNumber)>,
+    /// By name, the enums that are only declared where some unit defines the name.
+    opaque: HashMap<NameNumber, HashSet<NameNumber>>,
+    /// Declarations of split names mean nothing.
+    is_strict: bool,
     /// Names whose definitions have changed, or what is known of them.
     due: BTreeSet<NameNumber>,
     /// Names were split since the last start.
@@ -148,7 +152,8 @@ impl Exact {
             mentions: tables.mentions.iter().enumerate().map(|(i, m)| (m.unit, i)).collect(),
             doubtful: BTreeSet::new(),
             bound: HashMap::new(),
-            opaque: HashSet::new(),
+            opaque: HashMap::new(),
+            is_strict: false,
             has_split: false,
         }
     }
@@ -180,9 +185,13 @@ impl Exact {
                 }
             }
             if self.net.is_exhausted() {
-                return Vec::new();
-            }
-            if self.net.is_quiet() && !self.bind() {
+                if self.is_strict {
+                    return Vec::new();
+                }
+                self.is_strict = true;
+                self.net.renew();
+                self.restart(tables);
+            } else if self.net.is_quiet() && (self.is_strict || !self.bind()) {
                 if !std::mem::take(&mut self.has_split) {
                     return Vec::new();
                 }
@@ -255,16 +264,13 @@ impl Exact {
         classes.sort_unstable_by_key(|class| {
             (class.incomplete, Reverse((class.count, self.net.key(class.identity))))
         });
+        let mut opaque = self.opaque.remove(&name).unwrap_or_default();
         for class in classes.iter().filter(|class| class.incomplete) {
-            self.find_opaque(name, class.node, tables);
+            self.find_opaque(class.node, &mut opaque, tables);
         }
-        let mut groups: Vec<Vec<&Class>> = Vec::new();
-        for class in &classes {
-            self.net.spend(groups.len() + 1);
-            match groups.iter().position(|group| group.iter().all(|other| self.agree(name, class, other))) {
-                Some(group) => groups[group].push(class),
-                None => groups.push(vec![class]),
-            }
+        let groups = self.groups(&classes, &opaque);
+        if !opaque.is_empty() {
+            self.opaque.insert(name, opaque);
         }
         let this = &mut self.names[name as usize];
         if this.usual.is_none() && groups.len() > 1 {
@@ -282,39 +288,61 @@ impl Exact {
         }
     }
 
-    /// Notes the enums that an incomplete definition of a name refers to and that its unit only declares.
-    fn find_opaque(&mut self, name: NameNumber, incomplete: NodeId, tables: &Tables<'_>) {
-        let Exact { net, name_of, opaque, .. } = self;
+    /// Puts together the classes that are one; the first of each group comes first in `classes`.
+    fn groups<'c>(&mut self, classes: &'c [Class], opaque: &HashSet<NameNumber>) -> Vec<Vec<&'c Class>> {
+        let mut groups: Vec<Vec<&Class>> = Vec::new();
+        let mut by_plain: TokenMap<Vec<usize>> = TokenMap::default();
+        for class in classes {
+            let known = by_plain.entry(class.plain).or_default();
+            // Two that are complete differ in what they mean.
+            let may_join = class.incomplete && !self.is_strict || !opaque.is_empty();
+            let mut candidates = known.iter().filter(|_| may_join);
+            let joined =
+                candidates.find(|&&i| groups[i].iter().all(|other| self.agree(class, other, opaque)));
+            match joined {
+                Some(&i) => groups[i].push(class),
+                None => {
+                    known.push(groups.len());
+                    groups.push(vec![class]);
+                }
+            }
+        }
+        groups
+    }
+
+    /// Notes the enums that an incomplete definition refers to and that its unit only declares.
+    fn find_opaque(&mut self, incomplete: NodeId, opaque: &mut HashSet<NameNumber>, tables: &Tables<'_>) {
+        let Exact { net, name_of, .. } = self;
         net.compare(incomplete, incomplete, |net, p, _| {
             if net.value(p) == Token::DECLARED
                 && let Some(entry) = net.entry(p)
                 && tables.types.get(entry).kind != Kind::Fwd
             {
-                opaque.extend(name_of[entry.0 as usize].map(|of| (name, of)));
+                opaque.extend(name_of[entry.0 as usize]);
             }
             true
         });
     }
 
-    /// True if two definitions of a name with different contents differ only in what one of them declares, or in enums
-    /// that are opaque.
-    fn agree(&mut self, name: NameNumber, class: &Class, other: &Class) -> bool {
-        let Exact { net, name_of, opaque, .. } = self;
-        let may_differ = class.incomplete || other.incomplete || opaque.iter().any(|(of, _)| *of == name);
-        if class.plain != other.plain || !may_differ || net.is_exhausted() {
+    /// True if two definitions with the same plain key differ only in what one of them declares, or in enums that are
+    /// opaque.
+    fn agree(&mut self, class: &Class, other: &Class, opaque: &HashSet<NameNumber>) -> bool {
+        let Exact { net, name_of, is_strict, .. } = self;
+        if net.is_exhausted() {
             return false;
         }
+        net.spend(1);
+        let means_nothing = |value| value == Token::DECLARED && !*is_strict;
         // Of one outside nothing is known but that it refers to what is usual.
         let (a, b) = if class.node == NodeId::OUTSIDE { (other, class) } else { (class, other) };
         let mut agree = true;
         net.compare(a.node, b.node, |net, p, q| {
             let is_opaque = || {
                 let entry = net.entry(p).or_else(|| net.entry(q));
-                let of = entry.and_then(|entry| name_of[entry.0 as usize]);
-                of.is_some_and(|of| opaque.contains(&(name, of)))
+                entry.and_then(|entry| name_of[entry.0 as usize]).is_some_and(|of| opaque.contains(&of))
             };
-            let [p_value, q_value] = [p, q].map(|id| net.value(id));
-            agree = p_value == q_value || [p_value, q_value].contains(&Token::DECLARED) || is_opaque();
+            let values = [p, q].map(|id| net.value(id));
+            agree = values[0] == values[1] || values.into_iter().any(means_nothing) || is_opaque();
             agree
         });
         agree

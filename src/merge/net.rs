@@ -103,6 +103,7 @@ pub(super) struct Net {
     due: Vec<NodeId>,
     keys: Vec<Key>,
     tokens: KeyMap<Token>,
+    granted: u64,
     budget: u64,
     is_exhausted: bool,
 }
@@ -120,6 +121,7 @@ impl Default for Net {
             due: Vec::new(),
             keys: vec![Key::VOID, declared],
             tokens: [(Key::VOID, Token::USUAL), (declared, Token::DECLARED)].into_iter().collect(),
+            granted: 0,
             budget: 0,
             is_exhausted: false,
         }
@@ -275,7 +277,14 @@ impl Net {
 
     /// Adds to the budget what so many nodes, references or names may cost.
     pub(super) fn grant(&mut self, count: usize) {
-        self.budget = self.budget.saturating_add(BUDGET.saturating_mul(count as u64));
+        let more = BUDGET.saturating_mul(count as u64);
+        self.granted = self.granted.saturating_add(more);
+        self.budget = self.budget.saturating_add(more);
+    }
+
+    /// Gives all that was granted once more.
+    pub(super) fn renew(&mut self) {
+        (self.budget, self.is_exhausted) = (self.granted, false);
     }
 
     /// Takes `work` off the budget.
