@@ -209,10 +209,10 @@ impl Image {
             .ok_or_else(|| section.error("reaches beyond the end of the file").hint("the file is cut short"))
     }
 
-    /// Lets the system take back the memory that a part of the image occupies. It stays readable, and is
-    /// read from the file again if need be.
-    pub fn release(&self, part: &[u8]) {
-        self.map.release(part);
+    /// Lets the system take back the memory that the image occupies. It stays readable, and is read from the file
+    /// again where need be.
+    pub fn release(&self) {
+        self.map.release();
     }
 
     /// True if the file is compressed as a whole, and holds other bytes.

@@ -55,17 +55,13 @@ impl Storage {
         }
     }
 
-    /// Lets the system take back the memory of a part, if it can be read from the file again.
-    pub(super) fn release(&self, part: &[u8]) {
+    /// Lets the system take back the memory that it can read from the file again.
+    pub(super) fn release(&self) {
         let Storage::Mapped(map) = self else { return };
-        let start = (part.as_ptr() as usize).wrapping_sub(map.as_ptr() as usize);
-        if start.checked_add(part.len()).is_none_or(|end| end > map.len()) {
-            return;
-        }
         // SAFETY: the map is shared with a file and never written, so that a page which is dropped comes
         // back with the same content.
         #[allow(unsafe_code)]
-        let released = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, part.len()) };
+        let released = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) };
         // Advice that is not taken costs memory, nothing else.
         let _ = released;
     }
