@@ -23,7 +23,7 @@ pub(super) struct EncodingArgs {
 
     /// Number of workers; the default is the CPUs that affinity and cgroup allow
     ///
-    /// The output is the same for every number. Below a make with a jobserver this is the most that are asked
+    /// The output is the same for every number, and there are never more than have work. Below a make with a jobserver this is the most that are asked
     /// for: one runs at once, each of the others needs a slot of make. BTFGEN_JOBSERVER=off ignores make.
     #[arg(short, long, value_name = "N", value_parser = jobs)]
     pub(super) jobs: Option<Jobs>,
