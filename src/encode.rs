@@ -22,7 +22,7 @@ use crate::options::{Features, Jobs, Options};
 use crate::pool::{self, Throttle, Workers};
 use crate::report::{Outcome, Report};
 use crate::symtab::Symtab;
-use crate::table::{EntryId, Meanings, Refined, Site, Skeleton, Tables};
+use crate::table::{EntryId, Refined, Site, Skeleton, Tables};
 use crate::why::{self, Inquiry, Why};
 use crate::{Error, Result};
 
@@ -166,6 +166,7 @@ impl<'p> Encoder<'p> {
             variables: &wanted,
             watch,
             names_by_content: image.is_relocatable(),
+            is_again: false,
         };
 
         // The walk: from here on every type that any unit holds is in some worker's table, once.
@@ -192,16 +193,18 @@ impl<'p> Encoder<'p> {
         // Exactness: from here on equal keys mean equal types, also where a name means several things.
         let variants = report.phase("exact", true, |report| {
             // Who walks a unit again knows what is in the tables, and finds nothing by its content.
-            let context = Context { names_by_content: false, ..context };
+            let context = Context { names_by_content: false, is_again: true, ..context };
             let mut exact = Exact::new(&tables);
             loop {
                 let units = exact.advance(&tables);
                 if units.is_empty() {
                     break;
                 }
-                exact.add(&self.skeletons(context, &units)?, &tables);
+                for some in units.chunks(SKELETONS) {
+                    exact.add(&self.skeletons(context, some)?, &tables);
+                }
             }
-            let refined = self.refine(context, &exact.meanings(&tables))?;
+            let refined = self.refine(context, &mut exact, &tables)?;
             report.units_rewalked = exact.units() as u64;
             if !exact.is_settled() {
                 report.warnings.insert("unsettled-names", 1);
@@ -335,15 +338,21 @@ impl<'p> Encoder<'p> {
     }
 
     /// Walks the units again that a name with several definitions makes doubtful.
-    fn refine<'a>(&self, context: Context<'a>, meanings: &Meanings) -> Result<Vec<Refined<'a>>> {
-        if meanings.units.is_empty() {
+    fn refine<'a>(
+        &self,
+        context: Context<'a>,
+        exact: &mut Exact,
+        tables: &Tables<'_>,
+    ) -> Result<Vec<Refined<'a>>> {
+        let (meanings, places) = exact.rest();
+        if places.is_empty() {
             return Ok(Vec::new());
         }
         let new = || (Builder::new(context), Refined::default());
         let step = |(builder, refined): &mut (Builder<'a>, Refined<'a>), i: usize| {
-            builder.refine(meanings, i, refined)
+            builder.refine(&exact.meanings(places[i], tables), &meanings, refined)
         };
-        let done = pool::run(&self.throttle, meanings.units.len(), |turn| turn, |_| {}, new, step)?;
+        let done = pool::run(&self.throttle, places.len(), |turn| turn, |_| {}, new, step)?;
         let finish = |(builder, mut refined): (Builder<'a>, Refined<'a>)| {
             refined.tables = builder.finish().tables;
             refined
@@ -361,6 +370,10 @@ impl<'p> Encoder<'p> {
         }
     }
 }
+
+/// Skeletons that are there at a time: all that is said twice until the search has taken them in. One of a unit of a
+/// kernel has 100 KB.
+const SKELETONS: usize = 128;
 
 /// A BTF as it was written last, and what its base has of it.
 struct Written<'b> {

@@ -90,8 +90,8 @@ impl NameUse {
 
 impl<'a> Interner<'a> {
     pub(super) fn new(context: &Context<'a>) -> Self {
-        let Context { program, names_by_content, .. } = *context;
-        let bytes: usize = program.files().iter().map(|file| file.info.len()).sum();
+        let Context { program, names_by_content, is_again, .. } = *context;
+        let bytes = if is_again { 0 } else { program.files().iter().map(|file| file.info.len()).sum() };
         let types = (bytes / BYTES_PER_TYPE).min(MOST_TYPES);
         let names = (bytes / BYTES_PER_NAME).min(2 * MOST_TYPES);
         let mut tables = Tables::default();

@@ -55,6 +55,8 @@ pub struct Context<'a> {
     /// Units do not share names: what one has seen is found again by its content. Linkers that make object files, as
     /// modules are, leave every unit its own copies.
     pub names_by_content: bool,
+    /// Units are walked again: little of what they hold is new.
+    pub is_again: bool,
 }
 
 /// What a worker makes anew in every unit.

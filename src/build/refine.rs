@@ -13,15 +13,22 @@ use super::{Builder, cycle_error, place};
 use crate::Result;
 use crate::dwarf::Unit;
 use crate::options::Features;
-use crate::table::{Anchor, Entry, First, Key, Meaning, Meanings, Refined, Site, StrId, Variant};
+use crate::table::{
+    Anchor, Entry, First, Key, Meaning, Meanings, Refined, Site, StrId, UnitMeanings, Variant,
+};
 
 impl<'a> Builder<'a> {
-    /// Walks the `index`-th unit of `meanings` again, with its names told apart as it says.
+    /// Walks a unit again, with its names told apart as `names` says.
     ///
     /// # Errors
     /// As in [`Builder::unit`]; a unit that passed there passes here.
-    pub fn refine(&mut self, meanings: &Meanings, index: usize, refined: &mut Refined<'a>) -> Result<()> {
-        let (number, named) = &meanings.units[index];
+    pub fn refine(
+        &mut self,
+        names: &UnitMeanings,
+        meanings: &Meanings,
+        refined: &mut Refined<'a>,
+    ) -> Result<()> {
+        let UnitMeanings { unit: number, named } = names;
         let header = self.context.program.units()[*number as usize];
         let Some(unit) = self.read(header, *number)? else { return Ok(()) };
         self.quick_keys().map_err(|Cycle(offset)| cycle_error(header, offset))?;
@@ -45,7 +52,7 @@ impl<'a> Builder<'a> {
             }
         }
         changes.need_below(graph, &self.keys);
-        self.remake_types(index, meanings, &mut changes, refined)?;
+        self.remake_types(names, meanings, &mut changes, refined)?;
         self.remake_tags(*number, &changes, refined)?;
         let variant = &mut |id: NodeId| changes.variants[id.index()];
         let mut made = Vec::with_capacity(states.len());
@@ -86,13 +93,13 @@ impl<'a> Builder<'a> {
     /// Takes back the types that are changed, and writes them with their new keys.
     fn remake_types(
         &mut self,
-        index: usize,
+        names: &UnitMeanings,
         meanings: &Meanings,
         changes: &mut Changes,
         refined: &mut Refined<'a>,
     ) -> Result<()> {
         let Builder { graph, keys, interner, warnings, .. } = self;
-        let (number, named) = (meanings.units[index].0, &meanings.units[index].1);
+        let UnitMeanings { unit: number, ref named } = *names;
         interner.begin(graph);
         for &id in keys.order.iter().filter(|id| changes.needed[id.index()]) {
             interner.intern_names(graph, graph.node(id), warnings)?;

@@ -32,7 +32,7 @@ use super::net::{Net, NodeId, Token, TokenMap};
 use crate::btf::Kind;
 use crate::table::{
     Anchor, Entry, EntryId, Key, KeyHasher, KeyMap, Meaning, Meanings, Mentions, Refined, Skeleton, Tables,
-    Variant,
+    UnitMeanings, Variant,
 };
 
 /// The search for names that mean several things.
@@ -236,8 +236,17 @@ impl Exact {
         self.doubtful.len()
     }
 
-    /// What the names in the doubtful units mean.
-    pub fn meanings(&self, tables: &Tables<'_>) -> Meanings {
+    /// Ends the search: from here on nobody asks what refers to what. Returns what holds for all doubtful units, and
+    /// their places, by the numbers of the units.
+    pub fn rest(&mut self) -> (Meanings, Vec<usize>) {
+        self.net.forget_references();
+        let mut places: Vec<usize> = (0..self.net.units.len()).collect();
+        places.sort_unstable_by_key(|&place| self.net.units[place].number);
+        (Meanings { foreign: self.net.foreign(), is_settled: self.is_settled() }, places)
+    }
+
+    /// What the names mean in the doubtful unit at a place.
+    pub fn meanings(&self, place: usize, tables: &Tables<'_>) -> UnitMeanings {
         let meaning = |id| {
             let node = self.net.node(id);
             Meaning {
@@ -246,10 +255,8 @@ impl Exact {
                 identity: self.net.key(node.identity),
             }
         };
-        let units = self.net.units.iter().map(|unit| (unit.number, unit.named().map(meaning).collect()));
-        let mut units: Vec<_> = units.collect();
-        units.sort_unstable_by_key(|&(number, _)| number);
-        Meanings { units, foreign: self.net.foreign(), is_settled: self.is_settled() }
+        let unit = &self.net.units[place];
+        UnitMeanings { unit: unit.number, named: unit.named().map(meaning).collect() }
     }
 
     fn name(&self, id: NodeId) -> Option<NameNumber> {

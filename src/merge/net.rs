@@ -233,6 +233,12 @@ impl Net {
         named.filter(|(_, variant)| *variant != Variant::Usual).collect()
     }
 
+    /// Gives the memory back of who refers to what.
+    pub(super) fn forget_references(&mut self) {
+        (self.refs, self.users) = (Vec::new(), Vec::new());
+        (self.foreign_users, self.pending) = (HashMap::new(), Vec::new());
+    }
+
     pub(super) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
     }
@@ -414,7 +420,7 @@ impl Net {
     /// What a node refers to; of one outside nothing is known.
     fn refs_of(&self, id: NodeId) -> &[NodeId] {
         match self.nodes.get(id.0 as usize) {
-            Some(node) => &self.refs[self.refs_start(id)..node.refs as usize],
+            Some(node) => self.refs.get(self.refs_start(id)..node.refs as usize).unwrap_or_default(),
             None => &[],
         }
     }

@@ -16,7 +16,7 @@ mod variable;
 pub use func::{FuncFlags, FuncId, FuncState, FuncTable, FuncTag};
 pub use key::{Key, KeyHasher, KeyIdentity, KeyMap, hash_bytes, key_of_bytes};
 pub use sighting::{Role, Sighted, Sighting, Unwanted, Word};
-pub use split::{Meaning, Meanings, Refined, Skeleton, SkeletonRef};
+pub use split::{Meaning, Meanings, Refined, Skeleton, SkeletonRef, UnitMeanings};
 pub use strings::{StrId, Strings};
 pub use types::{Anchor, AnchorClass, AnchorId, Entry, EntryId, Part, Ref, TypeTable, Variant};
 pub use variable::Variable;

@@ -38,12 +38,19 @@ pub enum SkeletonRef {
     Foreign(Site),
 }
 
-/// What the names in the units mean that are walked again.
+/// What the names mean in a unit that is walked again.
+#[derive(Debug)]
+pub struct UnitMeanings {
+    /// Number of the unit.
+    pub unit: u32,
+    /// What its named nodes are, in their order.
+    pub named: Vec<Meaning>,
+}
+
+/// The same for all units that are walked again.
 #[derive(Debug, Default)]
 pub struct Meanings {
-    /// By unit in ascending order: what its named nodes are, in their order.
-    pub units: Vec<(u32, Vec<Meaning>)>,
-    /// The same for those who refer to a node from another unit. What is not in here is the usual definition.
+    /// What a node is to those who refer to it from another unit. What is not in here is the usual definition.
     pub foreign: HashMap<Site, Variant>,
     /// Definitions of one identity are equal. Not so where the search ended too early.
     pub is_settled: bool,
