@@ -291,6 +291,30 @@ fn an_estimate_counts_units() {
     assert!(largest <= all && largest * units >= all, "{known}");
 }
 
+/// Of a stripped file it is that of the file that has what was taken away.
+#[test]
+fn an_estimate_looks_where_the_debugging_information_is() {
+    let Some(objcopy) = common::tool_or_skip("objcopy") else { return };
+    let place = Place::new();
+    let demo = common::root().join("testdata/small/demo.elf");
+    let copy = |option: &[&str], output: &str| {
+        let mut command = Command::new(&objcopy);
+        command.args(option).arg(&demo).arg(output).current_dir(place.path(""));
+        assert!(command.status().unwrap().success());
+    };
+    copy(&["--only-keep-debug"], "demo.debug");
+    copy(&["--strip-debug", "--add-gnu-debuglink=demo.debug"], "stripped");
+    let features = |path: &Path| -> Value {
+        let output = place.run(&["estimate", "--json", path.to_str().unwrap()]);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["features"].clone()
+    };
+    let (whole, stripped) = (features(&demo), features(&place.path("stripped")));
+    for name in ["info_bytes", "units", "largest_unit_bytes"] {
+        assert!(whole[name].as_u64().unwrap() > 0, "{whole}");
+        assert_eq!(stripped[name], whole[name], "{name}");
+    }
+}
+
 /// An object file large enough that encodes of it are remembered.
 fn large(place: &Place) -> Option<String> {
     let mut source = String::new();
