@@ -177,6 +177,7 @@ pub(super) fn node_key(
     target: &mut impl FnMut(Link) -> Key,
 ) -> Key {
     let kind = node.shape as u64 | u64::from(node.encoding) << 8 | u64::from(node.part_count) << 32;
+    // The highest bit of the byte of the shape, which has fewer.
     let mut hasher = KeyHasher::new(kind | u64::from(node.is_rust) << 7);
     hasher.pair(name(node.name, NameUse::of(node.shape)), node.size);
     match node.shape {

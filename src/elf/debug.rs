@@ -60,11 +60,14 @@ impl Image {
     /// without decompressing.
     pub fn debug_info_units(&self, most: usize) -> Option<UnitHeads> {
         let is_wanted = |s: &&Section| !s.is_loaded() && *linked_name(&s.name) == *b".debug_info";
+        // Before version 5 nothing but split DWARF had addresses apart.
+        let are_old_split = self.section(b".debug_addr").is_some();
         let mut heads = UnitHeads::default();
         for section in self.sections.iter().filter(is_wanted) {
             let coded = self.coding(section).ok().filter(|coded| coded.coding == Coding::Plain)?;
             let mut rest = coded.bytes;
             while let Some((size, is_split)) = self.unit_head(rest).filter(|_| heads.count < most as u64) {
+                let is_split = is_split.unwrap_or(are_old_split);
                 heads.count += 1;
                 // What is damaged may claim any size.
                 heads.largest_bytes = heads.largest_bytes.max(size.min(rest.len() as u64));
@@ -75,8 +78,9 @@ impl Image {
         Some(heads)
     }
 
-    /// Bytes of the unit that begins there, with its header, and whether it stands for one in another file.
-    fn unit_head(&self, bytes: &[u8]) -> Option<(u64, bool)> {
+    /// Bytes of the unit that begins there, with its header, and whether it stands for one in another file; before
+    /// version 5 a unit does not say.
+    fn unit_head(&self, bytes: &[u8]) -> Option<(u64, Option<bool>)> {
         let (length, mut rest) = bytes.split_first_chunk::<4>()?;
         let mut size = 4 + u64::from(self.endian.read_u32(*length));
         if *length == [0xff; 4] {
@@ -87,10 +91,9 @@ impl Image {
         }
         let is_split = match rest.split_first_chunk::<2>() {
             Some((version, rest)) if self.endian.read_u16(*version) >= 5 => {
-                rest.first() == Some(&DW_UT_SKELETON)
+                Some(rest.first() == Some(&DW_UT_SKELETON))
             }
-            // Before version 5 nothing but split DWARF had addresses apart.
-            _ => self.section(b".debug_addr").is_some(),
+            _ => None,
         };
         Some((size, is_split))
     }

@@ -339,7 +339,7 @@ impl Exact {
             return false;
         }
         net.spend(1);
-        let means_nothing = |value| value == Token::DECLARED && !*is_strict;
+        let may_be_any = |value| value == Token::DECLARED && !*is_strict;
         // Of one outside nothing is known but that it refers to what is usual.
         let (a, b) = if class.node == NodeId::OUTSIDE { (other, class) } else { (class, other) };
         let mut agree = true;
@@ -349,7 +349,7 @@ impl Exact {
                 entry.and_then(|entry| name_of[entry.0 as usize]).is_some_and(|of| opaque.contains(&of))
             };
             let values = [p, q].map(|id| net.value(id));
-            agree = values[0] == values[1] || values.into_iter().any(means_nothing) || is_opaque();
+            agree = values[0] == values[1] || values.into_iter().any(may_be_any) || is_opaque();
             agree
         });
         agree

@@ -68,44 +68,37 @@ impl Twins<'_, '_> {
         // A stack of its own: inputs may nest as deep as they like, and refer to the same again and again.
         let (mut open, mut seen) = (vec![(rust, c)], HashSet::new());
         while let Some((a, b)) = open.pop() {
+            if !seen.insert((a, b)) {
+                continue;
+            }
             let (x, y) = (types.get(a), types.get(b));
             let is_alike = (x.kind, x.kind_flag, x.name, x.size, x.encoding)
                 == (y.kind, y.kind_flag, y.name, y.size, y.encoding)
                 && x.part_count() == y.part_count();
-            if !is_alike {
+            let mut meet = |p, q| self.meet(p, q, &mut open);
+            let mut parts = types.parts(a).iter().zip(types.parts(b));
+            let agree = is_alike
+                && meet(x.target, y.target)
+                && parts.all(|(p, q)| (p.name, p.value) == (q.name, q.value) && meet(p.target, q.target));
+            if !agree {
                 return false;
-            }
-            let parts = types.parts(a).iter().zip(types.parts(b));
-            let mut refs = vec![(x.target, y.target)];
-            for (p, q) in parts {
-                if (p.name, p.value) != (q.name, q.value) {
-                    return false;
-                }
-                refs.push((p.target, q.target));
-            }
-            for (p, q) in refs {
-                match self.meet(p, q) {
-                    Some(None) => {}
-                    Some(Some(pair)) if seen.insert(pair) => open.push(pair),
-                    Some(Some(_)) => {}
-                    None => return false,
-                }
             }
         }
         true
     }
 
-    /// What two references that must mean the same lead to, if that is still to be compared; `None` if they differ.
-    fn meet(&self, p: Ref, q: Ref) -> Option<Option<(EntryId, EntryId)>> {
+    /// False if two references that must mean the same do not. What they lead to is left in `open` if it is still to be
+    /// compared.
+    fn meet(&self, p: Ref, q: Ref, open: &mut Vec<(EntryId, EntryId)>) -> bool {
         let types = &self.tables.types;
         match (self.resolution.entry(p), self.resolution.entry(q)) {
-            (None, None) => Some(None),
-            (Some(a), Some(b)) if a == b || self.of.get(&a) == Some(&b) => Some(None),
+            (None, None) => true,
+            (Some(a), Some(b)) if a == b || self.of.get(&a) == Some(&b) => true,
             (Some(a), Some(b)) => {
-                let is_named = [a, b].into_iter().any(|id| types.get(id).anchor_class().is_some());
-                (!is_named).then_some(Some((a, b)))
+                open.push((a, b));
+                [a, b].into_iter().all(|id| types.get(id).anchor_class().is_none())
             }
-            _ => None,
+            _ => false,
         }
     }
 }

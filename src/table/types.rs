@@ -58,8 +58,8 @@ pub enum AnchorClass {
     Union,
     /// `enum NAME`
     Enum,
-    /// The same in Rust, which writes the types of C that it uses again, as it sees them, under their names: what they
-    /// are to units in C is their own matter.
+    /// `struct NAME` in Rust, which writes the types of C that it uses again, as it sees them, under their names: what
+    /// they are to units in C is the matter of C alone.
     RustStruct,
     /// `union NAME` in Rust
     RustUnion,

@@ -28,8 +28,6 @@ use crate::{Error, ErrorKind, Result};
 
 /// How often the driver looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often those who wait look whether their client is still there. What else they wait for wakes them.
-const GLANCE: Duration = Duration::from_secs(1);
 /// Of those that wait for the policy, so many may be asked about.
 const ASKED: usize = 16;
 /// How often the policy hears of the progress of one.
@@ -325,7 +323,7 @@ impl Server {
                     break;
                 }
                 let left = deadline.saturating_duration_since(Instant::now());
-                drop(self.changed.wait_timeout(state, left.min(GLANCE)));
+                drop(self.changed.wait_timeout(state, left.min(HEARTBEAT)));
             }
         }
     }
